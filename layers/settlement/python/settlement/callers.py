@@ -1,0 +1,26 @@
+"""Who is calling: an app that proved itself, as seen by a door."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from settlement.apps import App, Role
+
+CLUB_SCOPES: Final = ("orders:write", "settlements:write", "settlements:read")
+"""What a club's token may carry, and what the role `club` allows. A token may do its scopes that the app's roles allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    app: App
+    scopes: frozenset[str]
+    """Of a club's token; empty for the game API, whose calls need a role."""
+
+    def may(self, need: str) -> bool:
+        """Whether the caller has a scope (`settlements:read`), with the role that allows it, or a role (`merchant`)."""
+        if need in CLUB_SCOPES:
+            return need in self.scopes and _has(self.app, "club")
+        return need in self.app.roles
+
+
+def _has(app: App, role: Role) -> bool:
+    return role in app.roles

@@ -1,0 +1,58 @@
+"""What the deployment told the functions. template.yaml sets exactly these variables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class MissingSetting(Exception):
+    """A variable that the template should have set is not there, or is not of its kind. Stops the cold start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    settlement_table: str
+    totals_table: str
+    notification_table: str
+    app_table: str
+    notification_queue_url: str
+    master_secret_id: str
+    page_size: int
+    totals_shards: int
+    public_base_url: str
+    """Empty: derived from each request."""
+    allow_local_receivers: bool
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> "Settings":
+        """Raises MissingSetting naming the variable."""
+
+        def text(name: str) -> str:
+            try:
+                return environment[name]
+            except KeyError as error:
+                raise MissingSetting(f"environment variable {name} is not set") from error
+
+        def count(name: str) -> int:
+            value = text(name)
+            if not (value.isascii() and value.isdecimal() and int(value) > 0):
+                raise MissingSetting(f"environment variable {name} must be a positive integer")
+            return int(value)
+
+        def flag(name: str) -> bool:
+            value = text(name)
+            if value not in ("true", "false"):
+                raise MissingSetting(f"environment variable {name} must be true or false")
+            return value == "true"
+
+        return cls(
+            settlement_table=text("SETTLEMENT_TABLE"),
+            totals_table=text("TOTALS_TABLE"),
+            notification_table=text("NOTIFICATION_TABLE"),
+            app_table=text("APP_TABLE"),
+            notification_queue_url=text("NOTIFICATION_QUEUE_URL"),
+            master_secret_id=text("MASTER_SECRET_ID"),
+            page_size=count("PAGE_SIZE"),
+            totals_shards=count("TOTALS_SHARDS"),
+            public_base_url=text("PUBLIC_BASE_URL"),
+            allow_local_receivers=flag("ALLOW_LOCAL_RECEIVERS"),
+        )
