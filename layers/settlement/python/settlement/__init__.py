@@ -4,9 +4,9 @@ Rules that know nothing of AWS, HTTP, the clock or the environment:
     sources, points, settling, signing, cursor, buckets, notifications, strictjson, errors
 
 What is stored, each table known by one module only:
-    store (SettlementTable), totals (TotalsTable), ledger (NotificationTable), apps (AppTable), keyring (the master secret)
+    store (SettlementTable), totals (TotalsTable), ledger (NotificationTable), apps (AppTable), keyring (master secret)
 
 The edges:
-    club_messages, game_messages (requests and answers), tokens, endpoint (Lambda and HTTP), delivery, receivers (HTTPS out),
-    settings, clients
+    door, endpoint (Lambda, HTTP), fields, club_messages, game_messages (requests and answers), tokens, sudauth, callers
+    (who calls), queue (SQS), courier, delivery, sender (HTTPS out), clients (AWS), settings, clock
 """

@@ -1,13 +1,13 @@
 """AppTable: who may call, with which secret, and where they want to be told. The only module that knows its keys.
 
-    app_id              {app_id}                 an app
-                        asc#{signature}          a pointer of the API directory: app and version of the secret
-    roles               club, merchant, game
-    status              enabled | disabled
-    secret_versions     {"1": {"generation": 1, "retires_at": ms, where it is being retired}}
-    signing_version     the version that Sud-Signature is made with
-    notify_url          absent: the app is told nothing and asks
-    mg_ids, for_apps    the games a game server reports of, and the merchants it reports to
+app_id              {app_id}                 an app
+                    asc#{signature}          a pointer of the API directory: app and version of the secret
+roles               club, merchant, game
+status              enabled | disabled
+secret_versions     {"1": {"generation": 1, "retires_at": ms, where it is being retired}}
+signing_version     the version that Sud-Signature is made with
+notify_url          absent: the app is told nothing and asks
+mg_ids, for_apps    the games a game server reports of, and the merchants it reports to
 """
 
 import re
@@ -47,7 +47,7 @@ class AppNotFound(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SecretVersion:
-    """One version of an app's secret: derived from the master secret of `generation`, accepted until `retires_at_ms`."""
+    """One version of an app's secret: derived from the master of `generation`, accepted until `retires_at_ms`."""
 
     version: int
     generation: int

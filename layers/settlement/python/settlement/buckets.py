@@ -11,7 +11,7 @@ one range of rows.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 HOUR_MS = 3_600_000
 FAR_FUTURE_SECONDS = 32_503_680_000
@@ -31,12 +31,18 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class DayRange:
-    """Whole hours of consecutive days, both days inclusive: `first` counts from `first_hour`, `last` up to `end_hour`."""
+    """Whole hours of consecutive days, both inclusive: `first` counts from `first_hour`, `last` up to `end_hour`."""
 
     first: str
     last: str
     first_hour: int
     end_hour: int
+
+    @classmethod
+    def between(cls, start: datetime, end: datetime) -> "DayRange":
+        """The hours of [start, end), which is not empty."""
+        last = end - timedelta(hours=1)
+        return cls(f"{start:%Y-%m-%d}", f"{last:%Y-%m-%d}", start.hour, last.hour + 1)
 
     def hours_of(self, day: str) -> range:
         """The hours that count on one of its days; all 24 where the whole day does."""
@@ -52,6 +58,15 @@ class MonthRange:
 
     first: str | None
     last: str | None
+
+    @classmethod
+    def between(cls, start: datetime, end: datetime) -> "MonthRange":
+        """The months of [start, end), which is not empty."""
+        last = end - timedelta(days=1)
+        return cls(
+            None if start == _clock(0) else f"{start:%Y-%m}",
+            None if end == _clock(FAR_FUTURE_SECONDS // 3600) else f"{last:%Y-%m}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,65 +96,32 @@ def cover(start_ms: int | None, end_ms: int | None) -> Cover:
 
     `start_ms` and `end_ms` lie between 1970 and the far future.
     """
-    if start_ms is not None and end_ms is not None and start_ms >= end_ms:
+    start = 0 if start_ms is None else start_ms
+    end = FAR_FUTURE_SECONDS * 1000 if end_ms is None else end_ms
+    if start >= end:
         return Cover()
-    first_hour = None if start_ms is None else -(-start_ms // HOUR_MS)
-    end_hour = None if end_ms is None else end_ms // HOUR_MS
-    if start_ms is not None and end_ms is not None and first_hour is not None and end_hour is not None:
-        if first_hour > end_hour:  # both ends inside one hour
-            return Cover(edges=(Edge(start_ms, end_ms),))
-    edges: list[Edge] = []
-    if start_ms is not None and first_hour is not None and start_ms < first_hour * HOUR_MS:
-        edges.append(Edge(start_ms, first_hour * HOUR_MS))
-    if end_ms is not None and end_hour is not None and end_hour * HOUR_MS < end_ms:
-        edges.append(Edge(end_hour * HOUR_MS, end_ms))
-    months, days = _whole_hours(first_hour, end_hour)
-    return Cover(months, days, tuple(edges))
+    first_hour, end_hour = -(-start // HOUR_MS), end // HOUR_MS
+    if first_hour > end_hour:  # both ends inside one hour
+        return Cover(edges=(Edge(start, end),))
+    edges = (Edge(start, first_hour * HOUR_MS), Edge(end_hour * HOUR_MS, end))
+    months, days = _whole_hours(_clock(first_hour), _clock(end_hour))
+    return Cover(months, days, tuple(edge for edge in edges if edge.start_ms < edge.end_ms))
 
 
-def _whole_hours(first_hour: int | None, end_hour: int | None) -> tuple[MonthRange | None, tuple[DayRange, ...]]:
-    """Covers [first, end) in hours since 1970 with months, and days at either end."""
-    start = None if first_hour is None else _clock(first_hour)
-    end = None if end_hour is None else _clock(end_hour)
-    if start is not None and start == end:
-        return None, ()
-    first_month = None if start is None else _month_at_or_after(start)
-    end_month = None if end is None else date(end.year, end.month, 1)
-    if start is not None and end is not None and first_month is not None and end_month is not None:
-        if first_month > end_month:  # inside one month
-            return None, (_days(start, end),)
-    days: list[DayRange] = []
-    if start is not None and first_month is not None and start < _midnight(first_month):
-        days.append(_days(start, _midnight(first_month)))
-    if end is not None and end_month is not None and _midnight(end_month) < end:
-        days.append(_days(_midnight(end_month), end))
-    if first_month is not None and first_month == end_month:
-        return None, tuple(days)
-    last_month = None if end_month is None else end_month - timedelta(days=1)
-    return (
-        MonthRange(
-            None if first_month is None else f"{first_month:%Y-%m}", None if last_month is None else f"{last_month:%Y-%m}"
-        ),
-        tuple(days),
-    )
-
-
-def _days(start: datetime, end: datetime) -> DayRange:
-    """The whole hours of [start, end), which is not empty."""
-    last = end - timedelta(hours=1)
-    return DayRange(f"{start:%Y-%m-%d}", f"{last:%Y-%m-%d}", start.hour, last.hour + 1)
+def _whole_hours(start: datetime, end: datetime) -> tuple[MonthRange | None, tuple[DayRange, ...]]:
+    """Covers [start, end), both on the hour, with months, and days at either end."""
+    first_month, end_month = _month_at_or_after(start), datetime(end.year, end.month, 1, tzinfo=UTC)
+    if first_month > end_month:  # inside one month
+        return None, (DayRange.between(start, end),) if start < end else ()
+    parts = ((start, first_month), (end_month, end))
+    days = tuple(DayRange.between(first, last) for first, last in parts if first < last)
+    return MonthRange.between(first_month, end_month) if first_month < end_month else None, days
 
 
 def _clock(hour: int) -> datetime:
     return datetime.fromtimestamp(hour * HOUR_MS // 1000, UTC)
 
 
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _month_at_or_after(moment: datetime) -> date:
-    first = date(moment.year, moment.month, 1)
-    if moment == _midnight(first):
-        return first
-    return date(moment.year + moment.month // 12, moment.month % 12 + 1, 1)
+def _month_at_or_after(moment: datetime) -> datetime:
+    first = datetime(moment.year, moment.month, 1, tzinfo=UTC)
+    return first if moment == first else datetime(first.year + first.month // 12, first.month % 12 + 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Final
 from settlement.apps import App, Role
 
 CLUB_SCOPES: Final = ("orders:write", "settlements:write", "settlements:read")
-"""What a club's token may carry, and what the role `club` allows. A token may do its scopes that the app's roles allow."""
+"""What a club's token may carry, and what the role `club` allows: a token may do its scopes that the roles allow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """One message's way: claim the attempt, sign, send, judge, record, plan the next.
 
-    claim refused      duplicate, early, under way or done: ends quietly
-    app disabled       held: no attempt is spent, asked again in 5 minutes
-    Delivered          recorded; the end
-    Retry              recorded with the next attempt's time; within 900 s the queue brings it, later the sweep alone
-    GivenUp, last one  recorded as dead; waits to be redelivered by hand
-    we fail            raises: the message goes back to SQS, the receiver's attempt is not spent
+claim refused      duplicate, early, under way or done: ends quietly
+app disabled       held: no attempt is spent, asked again in 5 minutes
+Delivered          recorded; the end
+Retry              recorded with the next attempt's time; within 900 s the queue brings it, later the sweep alone
+GivenUp, last one  recorded as dead; waits to be redelivered by hand
+we fail            raises: the message goes back to SQS, the receiver's attempt is not spent
 """
 
 import math

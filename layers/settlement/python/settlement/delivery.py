@@ -31,6 +31,7 @@ RETRY_SECONDS: Final = (3, 15, 60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, *(6
 JITTER: Final = 0.1
 """Waits are stretched by 0 to 10 %, never shortened."""
 MAX_RETRY_AFTER_SECONDS: Final = 3600
+_MAX_KEPT_RET_CODE: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,13 @@ class Judgement:
         return Attempt(started_at_ms, duration_ms, self.http_status, self.ret_code, error)
 
 
-def signed_request(notification: Notification, app: App, keyring: Keyring, url: str, now_ms: int, nonce: str) -> Request:
+def signed_request(
+    notification: Notification, app: App, keyring: Keyring, url: str, now_ms: int, nonce: str
+) -> Request:
     """The request of one attempt: the stored bytes under a fresh timestamp, nonce and signatures.
 
-    `Sud-Signature` has room for one signature, the signing version's; `webhook-signature` carries one of every version in
-    use, so that rotating a secret cuts nobody off.
+    `Sud-Signature` has room for one signature, the signing version's; `webhook-signature` carries one of every version
+    in use, so that rotating a secret cuts nobody off.
     """
     body = notification.body.encode("ascii")
     timestamp, seconds = str(now_ms), str(now_ms // 1000)
@@ -135,7 +138,7 @@ def signed_request(notification: Notification, app: App, keyring: Keyring, url: 
 
 
 def judge(answer: Response | NoAnswer | Refused) -> Judgement:
-    """What an answer means. Only a 2xx whose body says so is an acknowledgement: proxies and login pages say 200 too."""
+    """What an answer means. Only a 2xx whose body says so acknowledges: proxies and login pages say 200 too."""
     match answer:
         case NoAnswer(error):
             return Judgement(Retry(error))
@@ -167,7 +170,8 @@ def _judge_body(status: int, body: bytes) -> Judgement:
     if type(ret_code) is not int:
         return Judgement(Retry("answer has no integer ret_code"), status)
     if ret_code != 0:
-        return Judgement(Retry("ret_code is not 0"), status, ret_code)
+        # The ledger keeps what DynamoDB's numbers can hold.
+        return Judgement(Retry("ret_code is not 0"), status, ret_code if abs(ret_code) <= _MAX_KEPT_RET_CODE else None)
     return Judgement(Delivered(), status, ret_code)
 
 

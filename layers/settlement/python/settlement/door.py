@@ -40,7 +40,7 @@ def background(door: Door) -> Callable[[Callable[[Event], Any]], Callable[[Event
     """A function that no caller waits for: what it raises is logged, counted and raised, so that AWS tries again."""
 
     def decorate(work: Callable[[Event], Any]) -> Callable[[Event, Any], Any]:
-        def handler(event: Event, context: Any) -> Any:
+        def handler(event: Event, _: Any) -> Any:
             try:
                 return work(event)
             except Exception:

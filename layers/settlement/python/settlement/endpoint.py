@@ -13,15 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from settlement import errors, strictjson
 from settlement.apps import Role
 from settlement.callers import Caller
 from settlement.clock import now_ms
 from settlement.door import Door, Event
 from settlement.errors import BadRequest, BodyTooLarge, Forbidden, SettlepointError, Unauthenticated
-from settlement.fields import Request
+from settlement.fields import Request, validated
+from settlement.sudauth import authenticate_game
 
 MAX_BODY_BYTES: Final = 64 * 1024
 
@@ -84,9 +83,9 @@ def club_endpoint[R: Request](
     door: Door, request: type[R], *, scope: str
 ) -> Callable[[Callable[[Call[R]], Answer | None]], Handler]:
     """A door of the club API: a token with `scope`, a JSON body of the model `request`."""
-    from settlement.tokens import authenticate_club  # PyJWT is paid for by the doors that read tokens
+    from settlement.tokens import authenticate_club  # noqa: PLC0415  # only doors that read tokens pay for PyJWT
 
-    def authenticate(authorization: str | None, body: bytes, now_ms: int) -> Caller:
+    def authenticate(authorization: str | None, _: bytes, now_ms: int) -> Caller:
         return authenticate_club(authorization, door.apps, door.keyring, now_ms)
 
     return _endpoint(door, CLUB, authenticate, scope, request)
@@ -96,7 +95,6 @@ def game_endpoint[R: Request](
     door: Door, request: type[R], *, role: Role
 ) -> Callable[[Callable[[Call[R]], Answer | None]], Handler]:
     """A door of the game API: a signature of an app with `role`, a JSON body of the model `request`."""
-    from settlement.sudauth import authenticate_game
 
     def authenticate(authorization: str | None, body: bytes, now_ms: int) -> Caller:
         return authenticate_game(authorization, body, door.apps, door.keyring, now_ms)
@@ -142,7 +140,7 @@ def _endpoint[R: Request](
             facts["app_id"] = caller.app.app_id
             if not caller.may(need):
                 raise Forbidden(f"needs {need}")
-            request = _validated(model, body)
+            request = validated(model, strictjson.parse_object(body))
             return envelope.success(answer(Call(caller, request, facts)))
 
         return _handler(door, envelope, respond)
@@ -203,13 +201,3 @@ def _header(event: Event, name: str) -> str | None:
     """One header, whatever its case: API Gateway passes names as sent, other gateways in lower case."""
     headers = event.get("headers") or {}
     return next((value for header, value in headers.items() if header.lower() == name), None)
-
-
-def _validated[R: Request](model: type[R], body: bytes) -> R:
-    value = strictjson.parse_object(body)
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadRequest(f"{where}: {first['msg']}" if where else first["msg"]) from None

@@ -2,8 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
+
+from settlement.errors import BadRequest
+from settlement.strictjson import JsonObject
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
@@ -13,6 +16,16 @@ class Request(BaseModel):
     """A request's body. Fields stand in the order in which their faults are reported; unknown ones are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", regex_engine="rust-regex")
+
+
+def validated[R: Request](model: type[R], fields: JsonObject) -> R:
+    """The request that `fields` is. Raises BadRequest with the first fault, in the order of the model's fields."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadRequest(f"{where}: {first['msg']}" if where else first["msg"]) from None
 
 
 def fault(message: str) -> PydanticCustomError:
@@ -31,13 +44,15 @@ def utf8(minimum: int, maximum: int) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _empty_is_absent(value: object) -> object:
+def _none_for_empty(value: object) -> object:
     return None if value == "" else value
 
+
+EMPTY_IS_ABSENT = BeforeValidator(_none_for_empty)
 
 Text = Annotated[str, utf8(1, 128)]
 """Every string without a stated length."""
 
-OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_absent)]
+OptionalText = Annotated[Text | None, EMPTY_IS_ABSENT]
 
 Int32 = Annotated[int, Field(ge=-INT32_MAX - 1, le=INT32_MAX)]

@@ -1,16 +1,20 @@
 """What merchants of mini games and game servers send and are answered. Source: DESIGN section 3."""
 
+import re
 from typing import Annotated, Any, Literal, NotRequired, Self, TypedDict
 
 from pydantic import Field, PlainValidator, model_validator
 
 from settlement import strictjson
-from settlement.fields import Int32, OptionalText, Request, Text, fault, utf8
+from settlement.fields import EMPTY_IS_ABSENT, Int32, OptionalText, Request, Text, fault, utf8
 from settlement.orders import GameOrder, GameResult, SettledGameOrder, game_order_id
 
 MAX_PAYLOAD_BYTES = 8192
 MAX_RESULTS = 90
 """A transaction takes 100 rows: 90 orders, the ledger's, and room to spare."""
+
+
+_TEN_DIGITS = re.compile(r"[1-9][0-9]{9}")  # a leading zero would be lost: what is reported is told as it came
 
 
 def _payload_text(value: object) -> str:
@@ -24,12 +28,14 @@ def _payload_text(value: object) -> str:
 
 def _ten_digit_seconds(value: object) -> int:
     digits = str(value) if type(value) is int else value
-    if not (isinstance(digits, str) and len(digits) == 10 and digits.isascii() and digits.isdecimal()):
+    if not (isinstance(digits, str) and _TEN_DIGITS.fullmatch(digits)):
         raise fault("must be Unix time in seconds, ten digits, as a string or an integer")
     return int(digits)
 
 
-OrderIdText = Annotated[str, Field(min_length=1, max_length=64)]
+OutOrderId = Annotated[str, Field(min_length=1, max_length=64)]
+"""In characters: what create_order took must be found again by whoever names it."""
+OptionalOutOrderId = Annotated[OutOrderId | None, EMPTY_IS_ABSENT]
 PayloadText = Annotated[str, PlainValidator(_payload_text)]
 SettleAt = Annotated[int, PlainValidator(_ten_digit_seconds)]
 
@@ -37,7 +43,7 @@ SettleAt = Annotated[int, PlainValidator(_ten_digit_seconds)]
 class CreateOrderRequest(Request):
     """POST /v1/app/server/create_order."""
 
-    out_order_id: OrderIdText
+    out_order_id: OutOrderId
     mg_id: Text
     room_id: Text
     cmd: Text
@@ -65,7 +71,7 @@ class QueryRequest(Request):
     """POST /v1/app/server/query_order and query_user_settle: `order_id` wins where both are given."""
 
     order_id: OptionalText = None
-    out_order_id: OptionalText = None
+    out_order_id: OptionalOutOrderId = None
 
     @model_validator(mode="after")
     def _names_an_order(self) -> Self:
@@ -109,9 +115,8 @@ class SettleUsersRequest(Request):
         seen: set[str] = set()
         for position, result in enumerate(self.results):
             order_id = result.order_id_for(self.app_id)
-            if result.order_id and result.out_order_id:
-                if game_order_id(self.app_id, result.out_order_id) != result.order_id:
-                    raise fault(f"results.{position}: order_id and out_order_id name different orders")
+            if result.out_order_id and game_order_id(self.app_id, result.out_order_id) != order_id:
+                raise fault(f"results.{position}: order_id and out_order_id name different orders")
             if order_id in seen:
                 raise fault(f"results.{position}: names an order that the report names before")
             seen.add(order_id)
@@ -204,7 +209,7 @@ def order_answer(order_id: str, order: GameOrder, *, settled: bool) -> OrderAnsw
     if order.out_group_id is not None:
         answer["out_group_id"] = order.out_group_id
     if order.payload is not None:
-        answer["payload"] = strictjson.parse_object(order.payload.encode())
+        answer["payload"] = strictjson.load(order.payload)
     return answer
 
 

@@ -20,8 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
 from settlement.queue import Message
 
 if TYPE_CHECKING:
@@ -132,10 +130,8 @@ class Ledger:
                 },
                 ReturnValues="ALL_NEW",
             )["Attributes"]
-        except ClientError as error:
-            if _condition_failed(error):
-                return None
-            raise
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return None
         notification = Notification(
             notify_id, item["app_id"]["S"], item["notify_event"]["S"], int(item["notify_time"]["N"]), item["body"]["S"]
         )
@@ -202,10 +198,8 @@ class Ledger:
                 ConditionExpression="due_at = :seen",  # still waiting, just as the sweep saw it
                 ExpressionAttributeValues={":later": {"N": str(due_at_ms)}, ":seen": {"N": str(due.due_at_ms)}},
             )
-        except ClientError as error:
-            if _condition_failed(error):
-                return False
-            raise
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
         return True
 
     def _finish(self, claim: Claim, attempt: Attempt, status: str, expires_at_seconds: int) -> bool:
@@ -231,10 +225,8 @@ class Ledger:
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues={**values, ":lease": {"N": str(claim.lease_until_ms)}},
             )
-        except ClientError as error:
-            if _condition_failed(error):
-                return False
-            raise
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
         return True
 
 
@@ -260,7 +252,3 @@ def _attempt_item(attempt: Attempt) -> "AttributeValueTypeDef":
     if attempt.error is not None:
         item["error"] = {"S": attempt.error}
     return {"M": item}
-
-
-def _condition_failed(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"

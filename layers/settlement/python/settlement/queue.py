@@ -1,6 +1,6 @@
 """The notification queue: messages that name an attempt, and nothing more. What is true stands in the ledger.
 
-    {"notify_id": "...", "attempt": 1}      MessageGroupId = app_id: one app's backlog is not everybody's (fair queue)
+{"notify_id": "...", "attempt": 1}      MessageGroupId = app_id: one app's backlog is not everybody's (fair queue)
 """
 
 from collections.abc import Sequence

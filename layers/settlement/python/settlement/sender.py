@@ -36,6 +36,10 @@ type Resolve = Callable[[str, int], list[str]]
 _RESOLVERS: Final = 32
 """A resolver that hangs holds one thread; getaddrinfo itself knows no deadline."""
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+_GLOBAL_IPV6: Final = (ipaddress.IPv6Network("2000::/3"), _NAT64, _MAPPED)
+"""IANA gives out global unicast addresses of 2000::/3 only; the other two stand for IPv4 addresses."""
+_DOCUMENTATION: Final = ipaddress.IPv6Network("3fff::/20")  # newer than Python's own list of what is not global
 _ISATAP: Final = (0x00005EFE, 0x02005EFE)
 
 
@@ -66,9 +70,10 @@ def is_global(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv4Address):
         return address.is_global and not address.is_multicast
     wrapped = _wrapped(address)
-    if wrapped is not None:
-        return is_global(wrapped) and not address.is_multicast
-    return address.is_global and not address.is_multicast and not address.is_site_local
+    if wrapped is not None and not is_global(wrapped):
+        return False
+    # A global IPv4 address inside makes no link-local or private IPv6 address global.
+    return address.is_global and address not in _DOCUMENTATION and any(address in network for network in _GLOBAL_IPV6)
 
 
 def _wrapped(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -188,7 +193,7 @@ class _DeadlineSocket:
         self._connection.settimeout(_left(self._deadline))  # sendall counts its timeout over all of its writes
         self._connection.sendall(data)
 
-    def makefile(self, mode: str) -> io.BufferedReader:
+    def makefile(self, _: str) -> io.BufferedReader:
         return io.BufferedReader(_DeadlineReader(self._connection, self._deadline))
 
     def close(self) -> None:

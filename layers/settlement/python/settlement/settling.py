@@ -2,7 +2,7 @@
 
 Stored state is checked in the contract's order; two faults at once always give the same answer:
 
-    settle a club order     1003 unknown or another openid's -> 1001 terms it cannot have -> same terms: repeated -> 1004
+    settle a club order     1003 unknown or another openid's -> 1001 impossible terms -> same terms: repeated -> 1004
     report game results     70503 unknown, another mg_id or room_id -> all settled alike: repeated -> 70505
     create                  no such id: create -> same content: repeated -> 1005 / 70501, naming the first difference
 
@@ -50,8 +50,8 @@ def club_terms(amt: int, settle_amt: int | None, amt_ratio: int | None) -> ClubT
     """The terms that a request means for an order of `amt` whole points.
 
     `settle_amt` wins over `amt_ratio` (0..100, percent); 0 or None means not given, neither the whole amount. One
-    percent of a point is one hundredth, so every ratio is exact. Raises BadRequest where `settle_amt` has the other sign
-    or is not strictly smaller than `amt` in magnitude.
+    percent of a point is one hundredth, so every ratio is exact. Raises BadRequest where `settle_amt` has the other
+    sign or is not strictly smaller than `amt` in magnitude.
     """
     if settle_amt:
         if (settle_amt > 0) != (amt > 0):
@@ -90,8 +90,8 @@ def decide_game_report(
 ) -> SettleGame | Repeated | ReadAgain:
     """Whether the orders of a report (by order_id) are to be settled: all of them or none.
 
-    `notify_id` is the report's own; a settled order carries that of the report that settled it. Raises OrderNotFound and
-    OrderAlreadySettled, each naming the first such order of the report.
+    `notify_id` is the report's own; a settled order carries that of the report that settled it. Raises OrderNotFound
+    and OrderAlreadySettled, each naming the first such order of the report.
     """
     orders: dict[str, GameOrder] = {}
     for order_id in results:
@@ -115,14 +115,14 @@ def decide_game_report(
 
 
 def check_same_club_order(stored: ClubOrder, asked: ClubOrder) -> None:
-    """A repeated CreateClubJfOrder must be what the first was. Raises OrderExists naming the first field that differs."""
+    """A repeated CreateClubJfOrder must be what the first was. Raises OrderExists naming the first difference."""
     for name in ("openid", "amt", "source", "jf_gid", "detail", "account"):
         if getattr(stored, name) != getattr(asked, name):
             raise OrderExists(f"{name}: differs from the existing order's")
 
 
 def check_same_game_order(stored: GameOrder, asked: GameOrder) -> None:
-    """A repeated create_order must be what the first was. Raises OrderExists naming the first field that differs.
+    """A repeated create_order must be what the first was. Raises OrderExists naming the first difference.
 
     Payloads are compared by content: the order of names in an object does not matter.
     """

@@ -18,8 +18,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
 from settlement import clients
 from settlement.apps import App
 from settlement.buckets import Edge, cover, moment_of
@@ -71,7 +69,12 @@ _PASSING = {"ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", 
 
 class Store:
     def __init__(
-        self, dynamodb: "DynamoDBClient", table: str, totals: Totals, ledger: Ledger, clock_ms: Callable[[], int] = now_ms
+        self,
+        dynamodb: "DynamoDBClient",
+        table: str,
+        totals: Totals,
+        ledger: Ledger,
+        clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
@@ -220,21 +223,25 @@ class Store:
 
     def _get(self, key: str) -> "Item | None":
         # Consistent: whoever was told of a write reads it.
-        return self._dynamodb.get_item(TableName=self._table, Key={"billno": {"S": key}}, ConsistentRead=True).get("Item")
+        return self._dynamodb.get_item(TableName=self._table, Key={"billno": {"S": key}}, ConsistentRead=True).get(
+            "Item"
+        )
 
     def _create(self, key: str, item: "Item") -> bool:
         """False where the id is taken. Optimistic: most orders are new, and then this is the only call."""
-        try:
-            self._dynamodb.put_item(
-                TableName=self._table,
-                Item={"billno": {"S": key}, "created_at": {"N": str(self._clock_ms())}, **item},
-                ConditionExpression="attribute_not_exists(billno)",  # the id is free
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+        for _ in _tries():
+            try:
+                self._dynamodb.put_item(
+                    TableName=self._table,
+                    Item={"billno": {"S": key}, "created_at": {"N": str(self._clock_ms())}, **item},
+                    ConditionExpression="attribute_not_exists(billno)",  # the id is free
+                )
+            except self._dynamodb.exceptions.ConditionalCheckFailedException:
                 return False
-            raise
-        return True
+            except self._dynamodb.exceptions.TransactionConflictException:
+                continue  # an order of this id is being settled at this moment
+            return True
+        raise Busy("the order is contended; nothing was written")
 
     def _commit(self, items: "list[TransactWriteItemTypeDef]") -> bool:
         """False where nothing was written because a row is no longer what was read, or is being written by others.
@@ -273,7 +280,7 @@ class Store:
                 order.source,
                 settled.terms.settle_hundredths,
                 settled.settle_time_ms,
-                spread=random.getrandbits(32),  # noqa: S311  # not a secret: which of an account's rows is added to
+                spread=random.getrandbits(32),  # not a secret: which of an account's rows is added to
             ),
         ]
         if app.notify_url is not None:
@@ -392,7 +399,9 @@ def _created_club_order(item: "Item") -> ClubOrder:
         source=int(item["source"]["N"]),
         jf_gid=int(item["jf_gid"]["N"]),
         detail=_text(item, "detail") or "",
-        account=None if account is None else Account(_integer(account, "type"), _text(account, "id"), _integer(account, "gid")),
+        account=None
+        if account is None
+        else Account(_integer(account, "type"), _text(account, "id"), _integer(account, "gid")),
     )
 
 

@@ -17,7 +17,8 @@ MAX_NUMBER_DIGITS = 40
 
 type JsonObject = dict[str, Any]
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and a string that does not end goes to the end of the text: each character is looked at once.
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 _LONG_NUMBER = re.compile(rf"[0-9.eE+-]{{{MAX_NUMBER_DIGITS + 1}}}")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -59,6 +60,12 @@ def dump(value: object) -> str:
 def dump_ascii(value: object) -> str:
     r"""Compact JSON text in ASCII alone, `/` written `\/`: what re-encoding receivers produce again from it."""
     return simplejson.dumps(value, separators=(",", ":"), use_decimal=True, allow_nan=False).replace("/", "\\/")
+
+
+def load(text: str) -> JsonObject:
+    """The object whose text `dump` wrote; it was checked on its way in, and exponents may have become longer since."""
+    value: JsonObject = simplejson.loads(text, use_decimal=True)
+    return value
 
 
 def canonical(text: str) -> str:

@@ -29,13 +29,13 @@ class SudAuth(NamedTuple):
     signature: str
 
     def __str__(self) -> str:
-        return f'Sud-Auth app_id="{self.app_id}",timestamp="{self.timestamp}",nonce="{self.nonce}",signature="{self.signature}"'
+        return "Sud-Auth " + ",".join(f'{name}="{part}"' for name, part in self._asdict().items())
 
 
 def parse_sud_auth(authorization: str | None) -> SudAuth:
     """The parts, which come in any order, each once and nothing else. Raises Unauthenticated."""
     header = (authorization or "").strip()
-    if header[: len(_SCHEME)].lower() != _SCHEME or len(header) > 1024:
+    if header[: len(_SCHEME)].lower() != _SCHEME or len(header) > 1024 or not header.isascii():
         raise Unauthenticated("not a Sud-Auth header")
     parts: dict[str, str] = {}
     for part in header[len(_SCHEME) :].split(","):

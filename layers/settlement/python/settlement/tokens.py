@@ -94,7 +94,7 @@ def _scopes(claims: dict[str, Any], app_id: str, now_seconds: float) -> frozense
         raise Unauthenticated("token: sub is not the key's app")
     issued, expires, not_before = _time(claims["iat"]), _time(claims["exp"]), _time(claims.get("nbf", 0))
     # Written so that NaN, which a JWT library may let through, fails each of them.
-    if not max(issued, not_before) <= now_seconds + CLOCK_SKEW_SECONDS:
+    if not (issued <= now_seconds + CLOCK_SKEW_SECONDS and not_before <= now_seconds + CLOCK_SKEW_SECONDS):
         raise Unauthenticated("token: not valid yet")
     if not now_seconds < expires:
         raise Unauthenticated("token: expired")

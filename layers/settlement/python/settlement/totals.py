@@ -79,7 +79,8 @@ class Totals:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
-            KeyConditionExpression="app_openid = :account AND bucket BETWEEN :first AND :last",
+            KeyConditionExpression="app_openid = :account AND #bucket BETWEEN :first AND :last",
+            ExpressionAttributeNames={"#bucket": "bucket"},  # a reserved word
             ExpressionAttributeValues={":account": {"S": account}, ":first": {"S": first}, ":last": {"S": last}},
         )
         for page in pages:

@@ -1,0 +1,278 @@
+"""`settlectl app`: who may call, in which role, and where they are told."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from settlectl.console import AsJson, note, print_facts, print_table, print_value, warn
+from settlectl.deployment import Deployment, chosen
+from settlectl.failures import AppAlreadyExists, BadInput, NoSuchApp
+from settlement.apps import APP_ID, ROLES, App, AppExists, AppNotFound, SecretVersion, Status
+from settlement.clock import now_ms
+from settlement.sender import UrlNotAllowed, check_url
+from settlement.signing import directory_signature, webhook_library_secret
+
+FIRST_VERSION = 1
+MAX_TEXT_BYTES = 128
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedApp:
+    """A new app, and its secret, which is nowhere stored: it is shown this once."""
+
+    app: App
+    secret: str
+    directory_url: str
+
+    @property
+    def webhook_secret(self) -> str:
+        """The secret as Standard Webhooks libraries take it."""
+        return webhook_library_secret(self.secret)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "app_id": self.app.app_id,
+            "secret": self.secret,
+            "secret_version": FIRST_VERSION,
+            "webhook_secret": self.webhook_secret,
+            "directory_url": self.directory_url,
+            "name": self.app.name,
+            "roles": sorted(self.app.roles),
+            "notify_url": self.app.notify_url,
+            "mg_ids": sorted(self.app.mg_ids),
+            "for_apps": sorted(self.app.for_apps),
+        }
+
+
+def create_app(
+    deployment: Deployment,
+    app_id: str,
+    roles: Iterable[str],
+    *,
+    name: str = "",
+    notify_url: str | None = None,
+    mg_ids: Iterable[str] = (),
+    for_apps: Iterable[str] = (),
+) -> CreatedApp:
+    """Stores a new app. Raises BadInput, AppAlreadyExists."""
+    new = App(
+        app_id=_checked_app_id(app_id),
+        name=_checked_text("name", name or app_id),
+        roles=frozenset(role for role in ROLES if role in _checked_roles(list(roles))),
+        status="enabled",
+        notify_url=None if notify_url is None else _checked_notify_url(deployment, notify_url),
+        mg_ids=frozenset(_checked_text("mg-id", mg_id) for mg_id in mg_ids),
+        for_apps=frozenset(_checked_app_id(for_app, "for-app") for for_app in for_apps),
+        secret_versions=(SecretVersion(FIRST_VERSION, deployment.keyring.newest_generation()),),
+        signing_version=FIRST_VERSION,
+        created_at_ms=now_ms(),
+    )
+    if (new.mg_ids or new.for_apps) and "game" not in new.roles:
+        raise BadInput("--mg-id and --for-app are what a game server reports for: they need --role game")
+    try:
+        deployment.apps.create(new, deployment.keyring)
+    except AppExists as error:
+        raise AppAlreadyExists(app_id) from error
+    secret = deployment.keyring.app_secret(app_id, FIRST_VERSION, new.secret_versions[0].generation)
+    return CreatedApp(new, secret, directory_url(deployment, app_id, secret))
+
+
+def directory_url(deployment: Deployment, app_id: str, secret: str) -> str:
+    """Where the app's API directory is; the path is its own proof."""
+    return f"{deployment.base_url}/asc/{directory_signature(secret, app_id)}"
+
+
+def set_status(deployment: Deployment, app_id: str, status: Status) -> None:
+    """In force everywhere within 30 s. Raises NoSuchApp."""
+    try:
+        deployment.apps.set_status(_checked_app_id(app_id), status)
+    except AppNotFound as error:
+        raise NoSuchApp(app_id) from error
+
+
+def what_a_game_server_lacks(deployment: Deployment, app: App) -> list[str]:
+    """Why an app of role game could not report yet, one sentence each."""
+    if "game" not in app.roles:
+        return []
+    lacks = [
+        f"without {option} the game server {app.app_id} may report nothing"
+        for option, values in (("--mg-id", app.mg_ids), ("--for-app", app.for_apps))
+        if not values
+    ]
+    for app_id in sorted(app.for_apps):
+        merchant = deployment.apps.read(app_id)
+        if merchant is None:
+            lacks.append(f"--for-app {app_id}: there is no such app yet")
+        elif "merchant" not in merchant.roles:
+            lacks.append(f"--for-app {app_id}: this app has not the role merchant")
+    return lacks
+
+
+def app_facts(app: App) -> dict[str, Any]:
+    """An app as JSON tells it. No secret is in it."""
+    return {
+        "app_id": app.app_id,
+        "name": app.name,
+        "roles": sorted(app.roles),
+        "status": app.status,
+        "notify_url": app.notify_url,
+        "mg_ids": sorted(app.mg_ids),
+        "for_apps": sorted(app.for_apps),
+        "secret_versions": [
+            {"version": version.version, "retires_at_ms": version.retires_at_ms} for version in app.secret_versions
+        ],
+        "signing_version": app.signing_version,
+        "created_at_ms": app.created_at_ms,
+    }
+
+
+def _checked_app_id(app_id: str, option: str = "app-id") -> str:
+    if not APP_ID.fullmatch(app_id):
+        raise BadInput(f"--{option} {app_id!r}: must be 1 to 64 of the characters A-Z a-z 0-9 _ -")
+    return app_id
+
+
+def _checked_text(option: str, text: str) -> str:
+    if not (1 <= len(text.encode(errors="surrogateescape")) <= MAX_TEXT_BYTES and text.isprintable()):
+        raise BadInput(f"--{option} {text!r}: must be 1 to {MAX_TEXT_BYTES} bytes of printable text")
+    return text
+
+
+def _checked_roles(roles: list[str]) -> list[str]:
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown or not roles:
+        raise BadInput(f"--role {' '.join(unknown) or '(none)'}: must be one of {', '.join(ROLES)}")
+    return roles
+
+
+def _checked_notify_url(deployment: Deployment, url: str) -> str:
+    try:
+        check_url(url, allow_local=deployment.allows_local_receivers)
+    except UrlNotAllowed as error:
+        raise BadInput(f"--notify-url {url!r}: {error}") from error
+    return url
+
+
+# ---------------------------------------------------------------------------------------------------- commands
+
+commands = typer.Typer(no_args_is_help=True, help="Apps: clubs, merchants and game servers.")
+
+AppId = Annotated[str, typer.Option("--app-id", metavar="ID", help="The app.")]
+
+
+@commands.command(
+    "create",
+    help="""
+    Register an app and print its secret, once.
+
+    The secret is derived and never stored: keep what is printed. Options that
+    take several values are repeated.
+
+        settlectl app create --app-id shop-1 --role merchant
+        settlectl app create --app-id club-9 --role club \\
+            --notify-url https://club.example.com/settled
+        settlectl app create --app-id match-server --role game \\
+            --mg-id 1461227817776713818 --for-app shop-1
+    """,
+)
+def _create(
+    context: typer.Context,
+    app_id: Annotated[str, typer.Option(metavar="ID", help="Its id, for ever: 1 to 64 of A-Z a-z 0-9 _ -")],
+    role: Annotated[list[str], typer.Option(metavar="|".join(ROLES), help="What it may do; repeat for several roles.")],
+    name: Annotated[str, typer.Option(help="For people; else the id.")] = "",
+    notify_url: Annotated[str | None, typer.Option(metavar="URL", help="Where it is told of settlements.")] = None,
+    mg_id: Annotated[list[str] | None, typer.Option(metavar="ID", help="Role game: a game it reports for.")] = None,
+    for_app: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Role game: a merchant it reports to.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    deployment = chosen(context)
+    created = create_app(
+        deployment, app_id, role, name=name, notify_url=notify_url, mg_ids=mg_id or (), for_apps=for_app or ()
+    )
+    for lack in what_a_game_server_lacks(deployment, created.app):
+        warn(lack)
+    if as_json:
+        print_value(created.to_json())
+        return
+    print_facts(
+        {
+            "app": f"{created.app.app_id} ({', '.join(sorted(created.app.roles))})",
+            "secret": created.secret,
+            "secret version": str(FIRST_VERSION),
+            "webhook secret": created.webhook_secret,
+            "API directory": created.directory_url,
+            "told at": created.app.notify_url or "- (no notify_url: it asks)",
+        }
+    )
+    note("The secret is not stored and cannot be shown again.")
+
+
+@commands.command("list", help="All apps, by id.")
+def _list(context: typer.Context, as_json: AsJson = False) -> None:
+    apps = sorted(chosen(context).apps.all(), key=lambda app: app.app_id)
+    if as_json:
+        print_value([app_facts(app) for app in apps])
+    elif apps:
+        print_table(
+            ["APP", "NAME", "ROLES", "STATUS", "TOLD AT", "CREATED"],
+            [
+                [a.app_id, a.name, ", ".join(sorted(a.roles)), a.status, a.notify_url or "-", _date(a.created_at_ms)]
+                for a in apps
+            ],
+        )
+    else:
+        note("No apps yet; make one: settlectl app create --help")
+
+
+@commands.command("show", help="One app. Never shows a secret.")
+def _show(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
+    app = chosen(context).app(_checked_app_id(app_id))
+    if as_json:
+        print_value(app_facts(app))
+        return
+    in_use = app.versions_in_use(now_ms())
+    facts = {
+        "app": app.app_id,
+        "name": app.name,
+        "roles": ", ".join(sorted(app.roles)),
+        "status": app.status,
+        "told at": app.notify_url or "- (no notify_url: it asks)",
+        "secret versions": ", ".join(f"{version.version}{_ending(version)}" for version in in_use) or "none in use",
+        "signs with": f"version {app.signing_version}",
+        "created": _date(app.created_at_ms),
+    }
+    if "game" in app.roles:
+        facts |= {"reports for": ", ".join(sorted(app.mg_ids)) or "-", "to": ", ".join(sorted(app.for_apps)) or "-"}
+    print_facts(facts)
+
+
+@commands.command("disable", help="Refuse all its calls, and hold its notifications. In force within 30 s.")
+def _disable(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
+    _set_status(context, app_id, "disabled", as_json=as_json)
+
+
+@commands.command("enable", help="Let a disabled app call again; what was held goes out. In force within 30 s.")
+def _enable(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
+    _set_status(context, app_id, "enabled", as_json=as_json)
+
+
+def _set_status(context: typer.Context, app_id: str, status: Status, *, as_json: bool) -> None:
+    set_status(chosen(context), app_id, status)
+    note("It takes up to 30 s until this is in force everywhere.")
+    if as_json:
+        print_value({"app_id": app_id, "status": status})
+    else:
+        print_facts({"app": app_id, "status": status})
+
+
+def _date(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms // 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _ending(version: SecretVersion) -> str:
+    return "" if version.retires_at_ms is None else f" (until {_date(version.retires_at_ms)})"

@@ -1,0 +1,1 @@
+"""settlectl: as commands, and as the functions behind them."""

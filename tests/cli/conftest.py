@@ -1,0 +1,62 @@
+"""A deployment on the template's tables, and commands that run against it as if it were the local stack."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+import settlectl.deployment
+from settlectl.deployment import Deployment
+from settlectl.main import app
+from settlepoint_local import in_process
+
+from .api import Api, serving
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    exit_status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        """The one value that stdout is."""
+        return json.loads(self.stdout)
+
+
+type Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with serving() as api:
+        yield api
+
+
+@pytest.fixture
+def deployment(aws: None, api: Api) -> Deployment:  # noqa: ARG001  # it lives in there
+    return Deployment(
+        name="the test's",
+        base_url=api.base_url,
+        tables={"AppTable": "AppTable"},
+        master_secret_id=in_process.MASTER_SECRET_ID,
+        allows_local_receivers=True,
+        session=boto3.Session(),
+    )
+
+
+@pytest.fixture
+def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(settlectl.deployment, "local", lambda _: deployment)
+
+    def run(*arguments: str, stdin: str | None = None) -> Ran:
+        result = CliRunner().invoke(app, list(arguments), input=stdin)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return Ran(result.exit_code, result.stdout, result.stderr)
+
+    return run

@@ -1,0 +1,147 @@
+"""`settlectl app`."""
+
+import dataclasses
+import uuid
+
+import pytest
+
+from settlectl.apps import create_app
+from settlectl.deployment import Deployment
+from settlectl.failures import BadInput
+from settlement.signing import directory_signature, webhook_library_secret
+
+from .conftest import Run
+
+
+def new_id() -> str:
+    return f"app-{uuid.uuid4().hex[:12]}"
+
+
+def test_a_new_app_is_stored_and_its_secret_is_the_derived_one(run: Run, deployment: Deployment) -> None:
+    app_id = new_id()
+    ran = run(
+        "app", "create", "--app-id", app_id, "--role", "club", "--role", "merchant",
+        "--notify-url", "http://127.0.0.1:9/", "--json",
+    )  # fmt: skip
+    assert ran.exit_status == 0
+    secret = deployment.keyring.app_secret(app_id, 1, 1)
+    assert ran.json == {
+        "app_id": app_id,
+        "secret": secret,
+        "secret_version": 1,
+        "webhook_secret": webhook_library_secret(secret),
+        "directory_url": f"{deployment.base_url}/asc/{directory_signature(secret, app_id)}",
+        "name": app_id,
+        "roles": ["club", "merchant"],
+        "notify_url": "http://127.0.0.1:9/",
+        "mg_ids": [],
+        "for_apps": [],
+    }
+    stored = deployment.app(app_id)
+    assert stored.roles == {"club", "merchant"}
+    assert stored.enabled
+
+
+def test_without_json_the_secret_stands_whole_on_one_line(run: Run, deployment: Deployment) -> None:
+    app_id = new_id()
+    ran = run("app", "create", "--app-id", app_id, "--role", "club")
+    secret = deployment.keyring.app_secret(app_id, 1, 1)
+    lines = [line.split() for line in ran.stdout.splitlines()]
+    assert ["secret", secret] in lines
+    assert ["webhook", "secret", webhook_library_secret(secret)] in lines
+
+
+def test_an_id_that_is_taken_is_refused_and_nothing_changes(run: Run, deployment: Deployment) -> None:
+    app_id = new_id()
+    run("app", "create", "--app-id", app_id, "--role", "club")
+    ran = run("app", "create", "--app-id", app_id, "--role", "merchant", "--json")
+    assert (ran.exit_status, ran.stdout) == (1, "")
+    assert ran.stderr == f"error: app {app_id} exists already; nothing was changed\n"
+    assert deployment.app(app_id).roles == {"club"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--app-id", "a b", "--role", "club"], "--app-id"),
+        (["--app-id", "x" * 65, "--role", "club"], "--app-id"),
+        (["--app-id", "a#b", "--role", "club"], "--app-id"),
+        (["--app-id", "ok", "--role", "clubs"], "--role clubs"),
+        (["--app-id", "ok"], "--role"),
+        (["--role", "club"], "--app-id"),
+        (["--app-id", "ok", "--role", "club", "--notify-url", "ftp://example.com"], "--notify-url"),
+        (["--app-id", "ok", "--role", "club", "--mg-id", "1"], "--role game"),
+        (["--app-id", "ok", "--role", "merchant", "--for-app", "m"], "--role game"),
+        (["--app-id", "ok", "--role", "game", "--for-app", "m m"], "--for-app"),
+        (["--app-id", "ok", "--role", "game", "--mg-id", "x" * 129], "--mg-id"),
+        (["--app-id", "ok", "--role", "club", "--name", "a\x1b[31m"], "--name"),
+    ],
+)
+def test_what_cannot_be_right_is_wrong_usage(
+    run: Run, deployment: Deployment, arguments: list[str], named: str
+) -> None:
+    ran = run("app", "create", *arguments)
+    assert (ran.exit_status, ran.stdout) == (2, "")
+    assert named in ran.stderr
+    assert deployment.apps.read("ok") is None
+
+
+def test_http_receivers_are_for_deployments_that_allow_them(deployment: Deployment) -> None:
+    strict = dataclasses.replace(deployment, allows_local_receivers=False)
+    with pytest.raises(BadInput, match="https"):
+        create_app(strict, new_id(), ["club"], notify_url="http://127.0.0.1/")
+
+
+def test_a_game_server_that_can_report_nothing_is_warned_of(run: Run) -> None:
+    club = new_id()
+    run("app", "create", "--app-id", club, "--role", "club")
+    ran = run("app", "create", "--app-id", new_id(), "--role", "game", "--for-app", "nobody", "--for-app", club)
+    assert ran.exit_status == 0
+    assert "without --mg-id" in ran.stderr
+    assert "--for-app nobody: there is no such app yet" in ran.stderr
+    assert f"--for-app {club}: this app has not the role merchant" in ran.stderr
+
+
+def test_show_and_list_tell_of_an_app_without_its_secret(run: Run, deployment: Deployment) -> None:
+    app_id = new_id()
+    run("app", "create", "--app-id", app_id, "--role", "game", "--name", "对战", "--mg-id", "g1", "--for-app", "m1")
+    shown = run("app", "show", "--app-id", app_id, "--json")
+    facts = shown.json
+    assert facts["created_at_ms"] == deployment.app(app_id).created_at_ms
+    del facts["created_at_ms"]
+    assert facts == {
+        "app_id": app_id,
+        "name": "对战",
+        "roles": ["game"],
+        "status": "enabled",
+        "notify_url": None,
+        "mg_ids": ["g1"],
+        "for_apps": ["m1"],
+        "secret_versions": [{"version": 1, "retires_at_ms": None}],
+        "signing_version": 1,
+    }
+    listed = run("app", "list", "--json").json
+    assert [one["app_id"] for one in listed] == sorted(one["app_id"] for one in listed)
+    assert app_id in [one["app_id"] for one in listed]
+    secret = deployment.keyring.app_secret(app_id, 1, 1)
+    for arguments in (["app", "show", "--app-id", app_id], ["app", "list"]):
+        ran = run(*arguments)
+        assert "对战" in ran.stdout
+        assert secret not in ran.stdout + ran.stderr
+
+
+def test_disabling_and_enabling_say_when_they_are_in_force(run: Run, deployment: Deployment) -> None:
+    app_id = new_id()
+    run("app", "create", "--app-id", app_id, "--role", "club")
+    for command, status in (("disable", "disabled"), ("enable", "enabled")):
+        ran = run("app", command, "--app-id", app_id, "--json")
+        assert (ran.exit_status, ran.json) == (0, {"app_id": app_id, "status": status})
+        assert "30 s" in ran.stderr
+        assert deployment.app(app_id).status == status
+
+
+@pytest.mark.parametrize("command", ["show", "disable", "enable"])
+def test_an_unknown_app_is_a_failure_and_a_malformed_id_wrong_usage(run: Run, command: str) -> None:
+    unknown = run("app", command, "--app-id", "nobody")
+    assert (unknown.exit_status, unknown.stderr) == (1, "error: there is no app nobody\n")
+    assert run("app", command, "--app-id", "no body").exit_status == 2
