@@ -35,6 +35,7 @@ APP_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CACHE_SECONDS: Final = 30.0
 _CACHE_APPS = 1024
 _POINTER = "asc#"
+_DIRECTORY_SIGNATURE = re.compile(r"[0-9a-f]{32}")
 
 
 class AppExists(Exception):
@@ -107,6 +108,8 @@ class AppRegistry:
 
     def find_by_directory(self, signature: str, now_ms: int) -> App | None:
         """The enabled app whose directory path this is, by a version of its secret that is in use."""
+        if not _DIRECTORY_SIGNATURE.fullmatch(signature):
+            return None  # DynamoDB refuses a key beyond 2048 bytes: a long path would be our fault
         key = f"{_POINTER}{signature}"
         pointer = self._dynamodb.get_item(TableName=self._table, Key={"app_id": {"S": key}}).get("Item")
         if pointer is None:

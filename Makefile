@@ -1,0 +1,49 @@
+# The same commands by hand and in CI. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export SAM_CLI_TELEMETRY := 0
+BIN := .venv/bin
+export UV_CUSTOM_COMPILE_COMMAND := make lock
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url $(if $(UPGRADE),--upgrade)
+
+.PHONY: help run test check format build lock clean
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: .venv/.done ## the whole of it on this machine: deploy, show the main flow, serve (ONCE=1: end after the flow; PORT=n; BIND=address)
+	@$(BIN)/python -m settlepoint_local $(if $(ONCE),--once) $(if $(PORT),--port $(PORT)) $(if $(BIND),--bind $(BIND))
+
+test: .venv/.done ## every test (ARGS="-k pages -x")
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/.done ## format, lint, types, template
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/sam validate --lint --region us-east-1
+
+format: .venv/.done ## rewrites what the formatter and the linter can mend by themselves
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+build: .venv/.done ## what `sam deploy` takes to AWS
+	$(BIN)/sam build
+
+lock: .venv/bin/uv ## pins every requirement with its hashes (UPGRADE=1: to the newest)
+	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) layers/dependencies/requirements.in -c requirements/dev.txt -o layers/dependencies/requirements.txt
+	$(LOCK) requirements/uv.in -o requirements/uv.txt
+
+clean: ## removes everything that is not in git
+	rm -rf .venv .local .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -r {} +
+
+.venv/bin/uv: requirements/bootstrap requirements/uv.txt .python-version
+	requirements/bootstrap
+	@touch $@
+
+.venv/.done: .venv/bin/uv requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip sync --quiet --python .venv --require-hashes --only-binary :all: requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python .venv --no-deps --no-build-isolation --no-index --editable .
+	@touch $@

@@ -1,0 +1,111 @@
+"""Receivers on loopback that answer as badly as asked, and count who came."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+
+
+class Receiver:
+    """One listening socket; each connection is handed to `script` with the request that it sent."""
+
+    def __init__(self, script: Callable[["Receiver", socket.socket], None]) -> None:
+        self._script = script
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.connections = 0
+        self.request = b""
+        self.stopping = Event()
+        self._threads: list[Thread] = []
+
+    def url(self, host: str = "127.0.0.1", scheme: str = "http", path: str = "/notify") -> str:
+        return f"{scheme}://{host}:{self.port}{path}"
+
+    def serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            if self.stopping.is_set():
+                connection.close()
+                return
+            thread = Thread(target=self._answer, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), 1).close()  # wakes accept
+        for thread in self._threads:
+            thread.join(5)
+        self._socket.close()
+
+    def _answer(self, connection: socket.socket) -> None:
+        connection.settimeout(5)
+        with connection, suppress(OSError):
+            self._script(self, connection)
+
+
+@contextmanager
+def receiver(script: Callable[[Receiver, socket.socket], None]) -> Iterator[Receiver]:
+    made = Receiver(script)
+    server = Thread(target=made.serve)
+    server.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+        server.join(5)
+
+
+def read_request(receiver: Receiver, connection: socket.socket) -> None:
+    """Reads one request whole."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    while len(body) < length:
+        body += connection.recv(65536)
+    receiver.request = head + b"\r\n\r\n" + body
+
+
+def saying(answer: bytes) -> Callable[[Receiver, socket.socket], None]:
+    """Reads the request, says this, and closes."""
+
+    def script(receiver: Receiver, connection: socket.socket) -> None:
+        read_request(receiver, connection)
+        connection.sendall(answer)
+
+    return script
+
+
+def dripping(answer: bytes, pause_seconds: float) -> Callable[[Receiver, socket.socket], None]:
+    """Says it one byte at a time."""
+
+    def script(receiver: Receiver, connection: socket.socket) -> None:
+        read_request(receiver, connection)
+        for at in range(len(answer)):
+            connection.sendall(answer[at : at + 1])
+            if receiver.stopping.wait(pause_seconds):
+                return
+
+    return script
+
+
+def endless(head: bytes, chunk: bytes) -> Callable[[Receiver, socket.socket], None]:
+    def script(receiver: Receiver, connection: socket.socket) -> None:
+        read_request(receiver, connection)
+        connection.sendall(head)
+        while not receiver.stopping.is_set():
+            connection.sendall(chunk)
+
+    return script
+
+
+def silent(receiver: Receiver, _: socket.socket) -> None:
+    """Accepts, and says nothing."""
+    receiver.stopping.wait(10)
