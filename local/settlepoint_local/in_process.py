@@ -23,7 +23,8 @@ from unittest.mock import patch
 import boto3
 import simplejson
 from boto3.dynamodb.types import TypeDeserializer
-from botocore.awsrequest import AWSResponse, HeadersDict
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
@@ -294,7 +295,7 @@ class World:
             if len(calls) > times:
                 return None
             parsed = {"Error": {"Code": code, "Message": f"injected {code}"}, "ResponseMetadata": {}, **answer}
-            return AWSResponse("", 400, HeadersDict(), io.BytesIO()), parsed
+            return AWSResponse("", 400, HTTPHeaders(), io.BytesIO()), parsed
 
         with _hooked(f"before-call.{service}.{operation}", fail):
             yield calls

@@ -203,7 +203,8 @@ def test_every_attempt_sends_the_same_bytes_under_a_fresh_signature(world: World
 # ------------------------------------------------------------------------------------------------ how it is judged
 
 
-def test_an_acknowledged_notification_ends(world: World, receiver: Receiver) -> None:
+@pytest.mark.usefixtures("receiver")
+def test_an_acknowledged_notification_ends(world: World) -> None:
     row = deliver(world, settle_one(world))
     assert (row["status"], row["attempt_count"]) == ("delivered", 1)
     assert row["attempts"] == [{"at": NOW_MS, "duration_ms": 0, "http_status": 200, "ret_code": 0}]

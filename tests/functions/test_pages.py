@@ -36,7 +36,7 @@ def settled_orders(world: World) -> list[dict[str, Any]]:
     for number in range(COUNT):
         source, sign = choice.choice(list(SOURCES.items()))
         amt = choice.randint(1, 10**6) * (sign or choice.choice((1, -1)))
-        bill = {**BILL, "bill_no": f"bill-{number}", "amt": amt, "source": source}
+        bill: dict[str, Any] = {**BILL, "bill_no": f"bill-{number}", "amt": amt, "source": source}
         terms = {"amt_ratio": choice.randint(0, 100)}
         made.append({**bill, **terms, "settle_time": NOW_MS - choice.randint(0, 40) * 4_321_987})
     for number, bill in enumerate(sorted(made, key=lambda order: order["settle_time"])):

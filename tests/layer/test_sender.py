@@ -212,3 +212,10 @@ def test_a_resolver_that_hangs_costs_the_attempt_its_deadline_and_no_more(monkey
     finally:
         release.set()
         sender._resolvers.shutdown()
+
+
+def test_an_address_that_cannot_be_reached_gives_way_to_the_next_of_the_name() -> None:
+    with receiver(saying(answer_text())) as there:
+        sender = Sender(allow_local=True, resolve=lambda _host, _port: ["127.0.0.2", "127.0.0.1"])
+        assert send(there.url(host="two.example"), sender) == Response(200, None, OK, complete=True)
+        assert there.connections == 1

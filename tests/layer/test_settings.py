@@ -38,6 +38,7 @@ MALFORMED = [
     for name in ("PAGE_SIZE", "TOTALS_SHARDS")
     for value in ("", "0", "-1", "+1", "1.0", "1e1", "x", " 1", "1 ", "١", "１", "undefined")
 ]
+MALFORMED += [(name, "") for name in ENVIRONMENT if name.endswith(("_TABLE", "_QUEUE_URL", "_ID"))]
 MALFORMED += [
     ("ALLOW_LOCAL_RECEIVERS", value) for value in ("", "True", "FALSE", "1", "0", "yes", " true", "undefined")
 ]

@@ -111,8 +111,7 @@ class Sender:
         deadline = time.monotonic() + ATTEMPT_SECONDS
         try:
             url = check_url(request.url, allow_local=self._allow_local)
-            address, port = self._checked_address(url, deadline)
-            with _connect(address, port, deadline) as connection:
+            with _connect(*self._checked_addresses(url, deadline), deadline) as connection:
                 if url.scheme == "https":
                     connection.settimeout(_left(deadline))
                     # Closed by its own `with`: wrapping hands the descriptor over.
@@ -136,8 +135,8 @@ class Sender:
         except OSError:
             return NoAnswer("not reachable")
 
-    def _checked_address(self, url: SplitResult, deadline: float) -> tuple[str, int]:
-        """The address to connect to. One result that is not global refuses the name: it may be chosen next time."""
+    def _checked_addresses(self, url: SplitResult, deadline: float) -> tuple[list[str], int]:
+        """The addresses to try. One that is not global refuses the name: it might be chosen next time."""
         host = url.hostname or ""
         port = url.port or (443 if url.scheme == "https" else 80)
         found: Future[list[str]] = self._resolvers.submit(self._resolve, host, port)
@@ -151,7 +150,7 @@ class Sender:
             raise socket.gaierror
         if not self._allow_local and not all(is_global(ipaddress.ip_address(a.split("%")[0])) for a in addresses):
             raise UrlNotAllowed("url leads to an address that is not public")
-        return addresses[0], port
+        return addresses, port
 
 
 def _left(deadline: float) -> float:
@@ -162,8 +161,19 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _connect(address: str, port: int, deadline: float) -> socket.socket:
-    connection = socket.create_connection((address, port), timeout=min(CONNECT_SECONDS, _left(deadline)))
+def _connect(addresses: list[str], port: int, deadline: float) -> socket.socket:
+    """The first connection that comes about: a name may have an IPv6 address that cannot be reached from here."""
+    connect_deadline = min(deadline, time.monotonic() + CONNECT_SECONDS)
+    for address in addresses[:-1]:
+        try:
+            return _connect_to(address, port, connect_deadline)
+        except OSError:
+            continue
+    return _connect_to(addresses[-1], port, connect_deadline)
+
+
+def _connect_to(address: str, port: int, deadline: float) -> socket.socket:
+    connection = socket.create_connection((address, port), timeout=_left(deadline))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 

@@ -32,6 +32,12 @@ class Settings:
             except KeyError as error:
                 raise MissingSetting(f"environment variable {name} is not set") from error
 
+        def name_of(name: str) -> str:
+            value = text(name)
+            if not value:
+                raise MissingSetting(f"environment variable {name} is empty")
+            return value
+
         def count(name: str) -> int:
             value = text(name)
             if not (value.isascii() and value.isdecimal() and int(value) > 0):
@@ -45,12 +51,12 @@ class Settings:
             return value == "true"
 
         return cls(
-            settlement_table=text("SETTLEMENT_TABLE"),
-            totals_table=text("TOTALS_TABLE"),
-            notification_table=text("NOTIFICATION_TABLE"),
-            app_table=text("APP_TABLE"),
-            notification_queue_url=text("NOTIFICATION_QUEUE_URL"),
-            master_secret_id=text("MASTER_SECRET_ID"),
+            settlement_table=name_of("SETTLEMENT_TABLE"),
+            totals_table=name_of("TOTALS_TABLE"),
+            notification_table=name_of("NOTIFICATION_TABLE"),
+            app_table=name_of("APP_TABLE"),
+            notification_queue_url=name_of("NOTIFICATION_QUEUE_URL"),
+            master_secret_id=name_of("MASTER_SECRET_ID"),
             page_size=count("PAGE_SIZE"),
             totals_shards=count("TOTALS_SHARDS"),
             public_base_url=text("PUBLIC_BASE_URL"),
