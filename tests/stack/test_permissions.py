@@ -8,13 +8,11 @@ What SAM itself grants - logs, traces, reading the stream and the queue, the str
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from settlement import clients
-from settlement.delivery import NoAnswer, Request
 from settlement.ledger import SWEEP_GRACE_MS
 from settlement.signing import directory_signature
 from settlepoint_local import in_process
@@ -62,8 +60,8 @@ def used(service: str, operation: str, params: dict[str, Any]) -> Iterator[Grant
             yield f"{service}:{operation}", "MasterSecret"
 
 
-def unreachable(_: Request) -> NoAnswer:
-    return NoAnswer("connection refused")
+def no_such_name(_: str, __: int) -> list[str]:
+    return []
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +84,7 @@ def used_grants(aws: None) -> dict[str, set[Grant]]:  # noqa: ARG001  # what is 
             calling = situation.folder
             if calling == "deliver_notification":  # the first attempt fails, so that a second is planned
                 door: Any = world.function(calling)
-                door.courier = replace(door.courier, send=unreachable)
+                door.courier.send.__self__._resolve = no_such_name
             if calling == "requeue_notifications":
                 world.now_ms += 2 * SWEEP_GRACE_MS
             with suppress(TypeError, KeyError):  # what the poisoned stream batch raises
