@@ -75,7 +75,7 @@ def test_a_foreign_game_order_is_an_unknown_one(settled: World, folder: str) -> 
         {"order_id": f"game#merchant-a#{ORDER_ID}"},
     ]
     replies = [settled.call(folder, look_up, OTHER_MERCHANT) for look_up in look_ups]
-    check_fault(replies[0], 70503, "no such order")
+    check_fault(replies[0], 70503, "order_id: no such order")
     assert same_bytes(replies)
 
 
@@ -83,7 +83,7 @@ def test_the_two_apis_of_one_app_share_no_order(settled: World) -> None:
     settled.change_app("club-a", roles=frozenset({"club", "merchant"}))
     settled.cold_start()
     look_up = {"order_id": "bill-1001"}
-    check_fault(settled.call("query_order", look_up, signature_of("club-a")), 70503, "no such order")
+    check_fault(settled.call("query_order", look_up, signature_of("club-a")), 70503, "order_id: no such order")
 
 
 def test_a_game_server_reports_for_its_own_merchants_alone(settled: World) -> None:

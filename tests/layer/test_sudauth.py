@@ -44,6 +44,10 @@ def test_spaces_and_the_schemes_case_do_not_matter(text: str) -> None:
     assert parse_sud_auth(text) == PARSED
 
 
+def test_a_comma_in_a_part_is_a_character_like_others() -> None:
+    assert parse_sud_auth(header({**PARTS, "nonce": "a,b="})).nonce == "a,b="
+
+
 def test_a_parsed_header_prints_as_the_header() -> None:
     assert str(PARSED) == header()
     assert parse_sud_auth(str(PARSED)) == PARSED
@@ -69,7 +73,6 @@ REFUSED = {
     "a quote that does not end": header()[:-1],
     "an escaped quote": header({**PARTS, "nonce": 'a\\"b'}),
     "a quote in a part": header({**PARTS, "nonce": 'a"b'}),
-    "a comma in a part": header({**PARTS, "nonce": "a,b"}),
     "semicolons between": header(comma=";"),
     "a comma at the end": header() + ",",
     "a comma at the start": header().replace("Sud-Auth ", "Sud-Auth ,"),

@@ -94,24 +94,24 @@ def decide_game_report(
     and OrderAlreadySettled, each naming the first such order of the report.
     """
     orders: dict[str, GameOrder] = {}
-    for order_id in results:
+    for position, order_id in enumerate(results):
         state = found.get(order_id)
         order = state.order if isinstance(state, SettledGameOrder) else state
         if order is None or order.mg_id != mg_id or order.room_id != room_id:
-            raise OrderNotFound(f"order {order_id}: no such order of this app, game and room")
+            raise OrderNotFound(f"order {order_id}: no such order of this app, game and room (results.{position})")
         orders[order_id] = order
     settled = {order_id: state for order_id, state in found.items() if isinstance(state, SettledGameOrder)}
     if not settled:
         return SettleGame(orders)
-    for order_id, result in results.items():
+    for position, (order_id, result) in enumerate(results.items()):
         if order_id in settled and settled[order_id].result != result:
-            raise OrderAlreadySettled(f"order {order_id}: settled before with other figures")
+            raise OrderAlreadySettled(f"order {order_id}: settled before with other figures (results.{position})")
     if len(settled) == len(results):
         return Repeated()
     if any(state.notify_id == notify_id for state in settled.values()):
         return ReadAgain()
-    first = next(order_id for order_id in results if order_id in settled)
-    raise OrderAlreadySettled(f"order {first}: settled before by another report")
+    position, first = next((i, order_id) for i, order_id in enumerate(results) if order_id in settled)
+    raise OrderAlreadySettled(f"order {first}: settled before by another report (results.{position})")
 
 
 def check_same_club_order(stored: ClubOrder, asked: ClubOrder) -> None:

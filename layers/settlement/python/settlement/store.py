@@ -178,7 +178,7 @@ class Store:
         """Raises OrderNotFound."""
         item = self._get(_game_key(app_id, order_id))
         if item is None:
-            raise OrderNotFound("no such order of this app")
+            raise OrderNotFound("order_id: no such order of this app")
         return _game_order(item)
 
     def settle_game_orders(

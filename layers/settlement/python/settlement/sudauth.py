@@ -16,7 +16,7 @@ from settlement.signing import matches, sud_signature
 MAX_CLOCK_DIFFERENCE_MS: Final = 300_000
 
 _SCHEME = "sud-auth "
-_PART = re.compile(r'\s*([a-z_]+)\s*=\s*"([^"\\]{1,128})"\s*')
+_PART = re.compile(r'\s*([a-z_]+)\s*=\s*"([^"\\]{1,128})"\s*(,|$)')
 _TIMESTAMP = re.compile(r"[0-9]{10}|[0-9]{13}")
 
 
@@ -38,11 +38,13 @@ def parse_sud_auth(authorization: str | None) -> SudAuth:
     if header[: len(_SCHEME)].lower() != _SCHEME or len(header) > 1024 or not header.isascii():
         raise Unauthenticated("not a Sud-Auth header")
     parts: dict[str, str] = {}
-    for part in header[len(_SCHEME) :].split(","):
-        match = _PART.fullmatch(part)
+    position, goes_on = len(_SCHEME), True
+    while goes_on:
+        match = _PART.match(header, position)
         if match is None or match[1] in parts:
             raise Unauthenticated("Sud-Auth header: malformed")
         parts[match[1]] = match[2]
+        position, goes_on = match.end(), match[3] == ","
     if parts.keys() != set(SudAuth._fields):
         raise Unauthenticated("Sud-Auth header: parts")
     return SudAuth(**parts)
