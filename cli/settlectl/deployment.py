@@ -34,7 +34,6 @@ class StackFile(BaseModel):
     base_url: str
     endpoint_url: str
     region: str
-    stack_name: str
     tables: dict[str, str]
     master_secret_id: str
     pid: int

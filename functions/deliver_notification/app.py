@@ -18,6 +18,7 @@ from settlement.sender import Sender
 METRICS = {
     "delivered": "NotificationsDelivered",
     "retrying": "NotificationAttemptsFailed",
+    "retrying, not queued": "NotificationAttemptsFailed",
     "dead": "NotificationsDead",
     "held": "NotificationsHeld",
 }
@@ -60,5 +61,7 @@ def report(trip: Trip) -> None:
     door.log.info("attempt", extra={"door": door.name, **trip.facts()})
     if trip.result in METRICS:
         door.count(METRICS[trip.result])
+    if trip.result == "retrying, not queued":
+        door.count("Faults")
     if trip.result == "delivered":
         door.metrics.add_metric("DeliveryAgeMs", MetricUnit.Milliseconds, trip.age_ms)

@@ -1,12 +1,14 @@
 """Every minute: sends what is due and was not sent, whatever the stream, the queue or a crash swallowed."""
 
+from collections import deque
+
 from aws_lambda_powertools.metrics import MetricUnit
 
 from settlement import clients
 from settlement.clock import now_ms
 from settlement.door import Door, Event, background
-from settlement.ledger import DUE_SHARDS, SWEEP_GRACE_MS, Ledger
-from settlement.queue import Message, NotificationQueue
+from settlement.ledger import DUE_SHARDS, SWEEP_GRACE_MS, Ledger, Message
+from settlement.queue import NotificationQueue
 
 door = Door("requeue_notifications")
 ledger = Ledger(clients.dynamodb(), door.settings.notification_table)
@@ -20,13 +22,17 @@ SWEEP_MS = 40_000  # within the function's timeout; what is left is the next min
 def handler(_: Event) -> None:
     started_ms = now_ms()
     sent = oldest_ms = 0
-    for shard in range(DUE_SHARDS):
-        while now_ms() < started_ms + SWEEP_MS and (page := ledger.due(shard, started_ms, limit=PAGE)):
-            # Due again in a minute before it is sent: a crash in between costs a minute, not the notification.
-            ours = [due for due in page if ledger.postpone(due, now_ms() + SWEEP_GRACE_MS)]
-            queue.send([Message(due.notify_id, due.app_id, due.attempt_number) for due in ours])
-            sent += len(ours)
-            oldest_ms = max([oldest_ms, *(started_ms - due.next_attempt_at_ms for due in page)])
+    shards = deque(range(DUE_SHARDS))
+    while shards and now_ms() < started_ms + SWEEP_MS:
+        shard = shards.popleft()
+        if not (page := ledger.due(shard, started_ms, limit=PAGE)):
+            continue
+        shards.append(shard)  # one page of each in turn: no shard waits for another's backlog
+        # Due again in a minute before it is sent: a crash in between costs a minute, not the notification.
+        ours = [due for due in page if ledger.postpone(due, now_ms() + SWEEP_GRACE_MS)]
+        queue.send([Message(due.notify_id, due.app_id, due.attempt_number) for due in ours])
+        sent += len(ours)
+        oldest_ms = max([oldest_ms, *(started_ms - due.next_attempt_at_ms for due in page)])
     door.count("NotificationsRequeued", sent)
     door.metrics.add_metric("OldestOverdueSeconds", MetricUnit.Seconds, oldest_ms / 1000)
     door.log.info("swept", extra={"door": door.name, "sent": sent, "oldest_ms": oldest_ms})

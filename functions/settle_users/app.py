@@ -20,4 +20,8 @@ def handler(call: Call[SettleUsersRequest]) -> None:
     if merchant is None:
         raise GameNotFound("mg_id or app_id: this game server may not report for it")
     outcome = store.settle_game_orders(merchant, report.mg_id, report.room_id, report.results_by_order_id())
-    door.count("SettlementsRepeated" if isinstance(outcome, Repeated) else "OrdersSettled")
+    match outcome:
+        case Repeated():
+            door.count("SettlementsRepeated")
+        case settled:
+            door.count("OrdersSettled", len(settled))

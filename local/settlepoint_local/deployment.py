@@ -14,7 +14,7 @@ from settlectl.deployment import LOCAL_KEY, local_session
 from settlectl.failures import CommandFailed
 from settlepoint_local.emulator import Emulator
 from settlepoint_local.leash import Leash
-from settlepoint_local.project import LOCAL, REGION, environment, program_path
+from settlepoint_local.project import LOCAL, REGION, STACK_NAME, environment, program_path
 from settlepoint_local.sam_local import write_template
 from settlepoint_local.stack import Stack
 from settlepoint_local.template import TEMPLATE, gateway_responses
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mypy_boto3_apigateway import APIGatewayClient
 
 BUILD: Final = LOCAL / "build"
-STACK_NAME: Final = "settlepoint"
 STAGE: Final = "live"
 
 

@@ -36,7 +36,7 @@ from settlement.apps import App, AppRegistry
 from settlement.keyring import Keyring
 from settlement.signing import derive_cursor_key, derive_operator_key
 from settlepoint_local.lambda_events import REGION, Event, api_event
-from settlepoint_local.project import ROOT
+from settlepoint_local.project import ROOT, STACK_NAME
 from settlepoint_local.scene import APPS, GENERATION, Scene
 from settlepoint_local.situations import SITUATIONS, Authorization, json_bytes
 from settlepoint_local.template import endpoints, environment, functions, table_definitions
@@ -161,7 +161,7 @@ class World:
         """Calls a function as Lambda does; raises what it raises, and Broken."""
         handler = self.function(folder).handler
         output = io.StringIO()
-        for log_handler in logging.getLogger("settlepoint").handlers:
+        for log_handler in logging.getLogger(STACK_NAME).handlers:
             if isinstance(log_handler, logging.StreamHandler):
                 log_handler.setStream(output)
         with self._watching() as before, redirect_stdout(output):

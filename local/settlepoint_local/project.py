@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+STACK_NAME = "settlepoint"
 ROOT = Path(__file__).parents[2]
 LOCAL = ROOT / ".local"
 """Everything that local runs leave behind."""

@@ -513,9 +513,10 @@ def _directory(name: str, signature: Callable[[Scene], str]) -> Situation:
 
 
 def _on_custom_domain(scene: Scene) -> Event:
-    # A base path mapping: API Gateway calls with the mapped path, and no stage in front of it.
+    # A base path mapping: both paths have it, and neither has the stage.
     event = DIRECTORY[0].event(scene)
-    event["requestContext"] |= {"domainName": "settlepoint.example", "path": "/points" + event["path"]}
+    event["path"] = "/points" + event["path"]
+    event["requestContext"] |= {"domainName": "settlepoint.example", "path": event["path"]}
     event["headers"]["Host"] = "settlepoint.example"
     event["multiValueHeaders"]["Host"] = ["settlepoint.example"]
     return event

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from samtranslator.yaml_helper import yaml_parse
 
-from settlepoint_local.project import ROOT
+from settlepoint_local.project import ROOT, STACK_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,8 @@ def environment(names: "Mapping[str, str]") -> dict[str, str]:
     """The functions' variables. `names` gives each resource's name, id or URL; parameters have their defaults."""
     variables = template()["Globals"]["Function"]["Environment"]["Variables"]
     defaults = {name: str(parameter["Default"]) for name, parameter in template()["Parameters"].items()}
-    return {variable: _resolved(value, {**defaults, **names}) for variable, value in variables.items()}
+    known = {"AWS::StackName": STACK_NAME, **defaults, **names}
+    return {variable: _resolved(value, known) for variable, value in variables.items()}
 
 
 def permissions(folder: str) -> list[Permission]:

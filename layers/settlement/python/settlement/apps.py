@@ -1,13 +1,15 @@
 """AppTable: who may call, with which secret, and where they want to be told. The only module that knows its keys.
 
-app_id              {app_id}                 an app
-                    asc#{signature}          a pointer of the API directory: app and version of the secret
-roles               club, merchant, game
-status              enabled | disabled
-secret_versions     {"1": {"generation": 1, "retires_at": ms, where it is being retired}}
-signing_version     the version that Sud-Signature is made with
-notify_url          absent: the app is told nothing and asks
-mg_ids, for_apps    the games a game server reports of, and the merchants it reports to
+    app_id              {app_id}                 an app
+                        asc#{signature}          a pointer of the API directory: app and version of the secret
+    roles               club, merchant, game
+    status              enabled | disabled
+    secret_versions     {"1": {"generation": 1, "retires_at": ms, where it is being retired}}
+    signing_version     the version that Sud-Signature is made with
+    notify_url          absent: the app is told nothing and asks
+    mg_ids, for_apps    the games a game server reports of, and the merchants it reports to
+
+What is empty is left out. Source: DESIGN sections 5 and 6.
 """
 
 import re

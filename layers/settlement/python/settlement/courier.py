@@ -1,11 +1,13 @@
 """One message's way: claim the attempt, sign, send, judge, record, plan the next.
 
-claim refused      duplicate, early, under way or done: ends quietly
-app disabled       held: no attempt is spent, asked again in 5 minutes
-Delivered          recorded; the end
-Retry              recorded with the next attempt's time; within 900 s the queue brings it, later the sweep alone
-GivenUp, last one  recorded as dead; waits to be redelivered by hand
-we fail            raises: the message goes back to SQS, the receiver's attempt is not spent
+    claim refused      duplicate, early, under way or done: ends quietly
+    app disabled       held: no attempt is spent, asked again in 5 minutes
+    Delivered          recorded; the end
+    Retry              recorded with the next attempt's time; within 900 s the queue brings it, later the sweep alone
+    GivenUp, last one  recorded as dead; waits to be redelivered by hand
+    we fail            raises: the message goes back to SQS, the receiver's attempt is not spent
+
+Once an attempt is recorded nothing raises: what the queue does not take, the sweep brings. Source: DESIGN section 4.
 """
 
 import math
@@ -25,13 +27,13 @@ from settlement.delivery import (
     signed_request,
 )
 from settlement.keyring import Keyring
-from settlement.ledger import Claim, Ledger
-from settlement.queue import MAX_DELAY_SECONDS, Message, NotificationQueue
+from settlement.ledger import Claim, Ledger, Message
+from settlement.queue import MAX_DELAY_SECONDS, NotificationQueue, NotSent
 
 HOLD_MS: Final = 5 * 60 * 1000
 """How soon a held notification is asked after again."""
 
-type Result = Literal["duplicate", "held", "delivered", "retrying", "dead", "lease lost"]
+type Result = Literal["duplicate", "held", "delivered", "retrying", "retrying, not queued", "dead", "lease lost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,10 @@ class Courier:
             return "dead" if self.ledger.record_dead(claim, attempt, ended_ms) else "lease lost"
         if not self.ledger.record_retry(claim, attempt, ended_ms + wait_ms):
             return "lease lost"
-        self._queue_next(claim, wait_ms)
+        try:
+            self._queue_next(claim, wait_ms)
+        except NotSent:
+            return "retrying, not queued"
         return "retrying"
 
     def _queue_next(self, claim: Claim, wait_ms: int) -> None:

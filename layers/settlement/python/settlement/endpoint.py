@@ -122,8 +122,9 @@ def base_url(event: Event, public_base_url: str) -> str:
     context = event["requestContext"]
     if public_base_url:
         return public_base_url.replace("{api_id}", context["apiId"]).replace("{stage}", context["stage"])
-    prefix = context["path"].removesuffix(event["path"])
-    return f"https://{context['domainName']}{prefix}"
+    # The event's own path has the base path too; its resource, with the parameters filled in, has not.
+    path = event["resource"].format_map(event["pathParameters"] or {})
+    return f"https://{context['domainName']}{context['path'].removesuffix(path)}"
 
 
 def _endpoint[R: Request](

@@ -18,9 +18,7 @@ Times come in as arguments. Source: DESIGN sections 4 and 5.
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-from settlement.queue import Message
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -81,6 +79,15 @@ class Due:
     attempt_number: int
     next_attempt_at_ms: int
     due_at_ms: int
+
+
+class Message(NamedTuple):
+    """One attempt of one notification that is to be made, `delay_seconds` (0 to 900) from now."""
+
+    notify_id: str
+    app_id: str
+    attempt_number: int
+    delay_seconds: int = 0
 
 
 class Ledger:
@@ -164,8 +171,8 @@ class Ledger:
         """Gives a claim back without spending the attempt; the sweep asks again at `until_ms`. False: lease lost."""
         return self._update_claimed(
             claim,
-            "SET #status = :status, due_at = :due REMOVE lease_until",
-            {":status": {"S": "held"}, ":due": {"N": str(until_ms)}},
+            "SET #status = :status, next_attempt_at = :until, due_at = :until REMOVE lease_until",
+            {":status": {"S": "held"}, ":until": {"N": str(until_ms)}},
         )
 
     def due(self, shard: int, now_ms: int, limit: int) -> list[Due]:
