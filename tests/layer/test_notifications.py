@@ -2,6 +2,7 @@
 
 import json
 import re
+import struct
 from decimal import Decimal
 from typing import Any
 
@@ -124,8 +125,14 @@ settled_orders = st.builds(
 
 
 def php_like(text: str) -> str:
-    """What a receiver gets that decodes a body and encodes it again: floats on the way, `/` escaped, ASCII."""
-    return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=True).replace("/", "\\/")
+    """What a receiver gets that decodes a body and encodes it again: floats on the way, `/` escaped, ASCII, DEL raw."""
+    again = json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False).replace("/", "\\/")
+    return "".join(c if c.isascii() else "".join(f"\\u{u:04x}" for u in utf16(c)) for c in again)
+
+
+def utf16(character: str) -> tuple[int, ...]:
+    data = character.encode("utf-16-be")
+    return struct.unpack(f">{len(data) // 2}H", data)
 
 
 @given(settled_orders)

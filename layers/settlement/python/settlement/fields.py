@@ -1,6 +1,6 @@
 """Field types that the requests of both APIs are made of. JSON types are strict: no "5", 5.0 or true for an integer."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
@@ -10,6 +10,23 @@ from settlement.strictjson import JsonObject
 
 INT32_MAX = 2**31 - 1
 INT64_MAX = 2**63 - 1
+
+
+_FAULTS: Final = {
+    "missing": "is missing",
+    "int_type": "must be an integer",
+    "string_type": "must be a string",
+    "list_type": "must be a list",
+    "model_type": "must be an object",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "must have at most {max_length} entries",
+    "string_pattern_mismatch": "must match {pattern}",
+}
+"""Pydantic's kinds of faults in our words: its own name our classes."""
 
 
 class Request(BaseModel):
@@ -23,9 +40,10 @@ def validated[R: Request](model: type[R], fields: JsonObject) -> R:
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise BadRequest(f"{where}: {first['msg']}" if where else first["msg"]) from None
+        fault_text = _FAULTS.get(first["type"], first["msg"]).format_map(first.get("ctx", {}))
+        raise BadRequest(f"{where}: {fault_text}" if where else fault_text) from None
 
 
 def fault(message: str) -> PydanticCustomError:

@@ -21,6 +21,7 @@ type JsonObject = dict[str, Any]
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 _LONG_NUMBER = re.compile(rf"[0-9.eE+-]{{{MAX_NUMBER_DIGITS + 1}}}")
+_ESCAPED_DEL = re.compile(r"(?<!\\)((?:\\\\)*)\\u007f")  # not the text "\u007f", whose backslash is doubled
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -58,8 +59,12 @@ def dump(value: object) -> str:
 
 
 def dump_ascii(value: object) -> str:
-    r"""Compact JSON text in ASCII alone, `/` written `\/`: what re-encoding receivers produce again from it."""
-    return simplejson.dumps(value, separators=(",", ":"), use_decimal=True, allow_nan=False).replace("/", "\\/")
+    r"""Compact JSON text in ASCII alone, `/` written `\/`: what re-encoding receivers produce again from it.
+
+    DEL stays as it is: it is ASCII, and only Python's encoders escape it.
+    """
+    text = simplejson.dumps(value, separators=(",", ":"), use_decimal=True, allow_nan=False)
+    return _ESCAPED_DEL.sub("\\1\x7f", text).replace("/", "\\/")
 
 
 def load(text: str) -> JsonObject:
