@@ -10,13 +10,14 @@ import typer
 from settlectl.console import AsJson, note, print_facts, print_table, print_value, warn
 from settlectl.deployment import Deployment, chosen
 from settlectl.failures import AppAlreadyExists, BadInput, NoSuchApp
-from settlement.apps import APP_ID, ROLES, App, AppExists, AppNotFound, SecretVersion, Status
+from settlement.apps import APP_ID, ROLES, App, AppChanges, AppExists, AppNotFound, Role, SecretVersion, Status
 from settlement.clock import now_ms
 from settlement.sender import UrlNotAllowed, check_url
 from settlement.signing import directory_signature, webhook_library_secret
 
 FIRST_VERSION = 1
 MAX_TEXT_BYTES = 128
+IN_FORCE = "It takes up to 30 s until this is in force everywhere."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,13 @@ def create_app(
         roles=frozenset(role for role in ROLES if role in _checked_roles(list(roles))),
         status="enabled",
         notify_url=None if notify_url is None else _checked_notify_url(deployment, notify_url),
-        mg_ids=frozenset(_checked_text("mg-id", mg_id) for mg_id in mg_ids),
-        for_apps=frozenset(_checked_app_id(for_app, "for-app") for for_app in for_apps),
+        mg_ids=_checked_mg_ids(mg_ids),
+        for_apps=_checked_for_apps(for_apps),
         secret_versions=(SecretVersion(FIRST_VERSION, deployment.keyring.newest_generation()),),
         signing_version=FIRST_VERSION,
         created_at_ms=now_ms(),
     )
-    if (new.mg_ids or new.for_apps) and "game" not in new.roles:
-        raise BadInput("--mg-id and --for-app are what a game server reports for: they need --role game")
+    _check_reports(new.roles, new.mg_ids, new.for_apps)
     try:
         deployment.apps.create(new, deployment.keyring)
     except AppExists as error:
@@ -83,6 +83,38 @@ def create_app(
 def directory_url(deployment: Deployment, app_id: str, secret: str) -> str:
     """Where the app's API directory is; the path is its own proof."""
     return f"{deployment.base_url}/asc/{directory_signature(secret, app_id)}"
+
+
+def update_app(
+    deployment: Deployment,
+    app_id: str,
+    *,
+    name: str | None = None,
+    notify_url: str | None = None,
+    no_notify_url: bool = False,
+    mg_ids: Iterable[str] | None = None,
+    for_apps: Iterable[str] | None = None,
+) -> App:
+    """Replaces what is given, sets whole; the app as it is then. In force within 30 s. Raises BadInput, NoSuchApp."""
+    if notify_url is not None and no_notify_url:
+        raise BadInput("--notify-url and --no-notify-url exclude each other")
+    changes: AppChanges = {}
+    if name is not None:
+        changes["name"] = _checked_text("name", name)
+    if notify_url is not None or no_notify_url:
+        changes["notify_url"] = None if notify_url is None else _checked_notify_url(deployment, notify_url)
+    if mg_ids is not None:
+        changes["mg_ids"] = _checked_mg_ids(mg_ids)
+    if for_apps is not None:
+        changes["for_apps"] = _checked_for_apps(for_apps)
+    if not changes:
+        raise BadInput("nothing to change: give --name, --notify-url, --no-notify-url, --mg-id or --for-app")
+    roles = deployment.app(_checked_app_id(app_id)).roles  # for ever: what is read here still holds below
+    _check_reports(roles, changes.get("mg_ids"), changes.get("for_apps"))
+    try:
+        return deployment.apps.update(app_id, **changes)
+    except AppNotFound as error:
+        raise NoSuchApp(app_id) from error
 
 
 def set_status(deployment: Deployment, app_id: str, status: Status) -> None:
@@ -139,6 +171,19 @@ def _checked_text(option: str, text: str) -> str:
     if not (1 <= len(text.encode(errors="surrogateescape")) <= MAX_TEXT_BYTES and text.isprintable()):
         raise BadInput(f"--{option} {text!r}: must be 1 to {MAX_TEXT_BYTES} bytes of printable text")
     return text
+
+
+def _checked_mg_ids(mg_ids: Iterable[str]) -> frozenset[str]:
+    return frozenset(_checked_text("mg-id", mg_id) for mg_id in mg_ids)
+
+
+def _checked_for_apps(for_apps: Iterable[str]) -> frozenset[str]:
+    return frozenset(_checked_app_id(for_app, "for-app") for for_app in for_apps)
+
+
+def _check_reports(roles: frozenset[Role], mg_ids: frozenset[str] | None, for_apps: frozenset[str] | None) -> None:
+    if (mg_ids or for_apps) and "game" not in roles:
+        raise BadInput("--mg-id and --for-app are what a game server reports for: they need --role game")
 
 
 def _checked_roles(roles: list[str]) -> list[str]:
@@ -231,7 +276,10 @@ def _list(context: typer.Context, as_json: AsJson = False) -> None:
 
 @commands.command("show", help="One app. Never shows a secret.")
 def _show(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
-    app = chosen(context).app(_checked_app_id(app_id))
+    _print_app(chosen(context).app(_checked_app_id(app_id)), as_json=as_json)
+
+
+def _print_app(app: App, *, as_json: bool) -> None:
     if as_json:
         print_value(app_facts(app))
         return
@@ -251,6 +299,47 @@ def _show(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> Non
     print_facts(facts)
 
 
+@commands.command(
+    "update",
+    help="""
+    Change an app's receiver, its name, or what a game server reports for.
+
+    What is not given stays. What is given replaces the old value; --mg-id and
+    --for-app, repeated, replace the whole set. In force within 30 s.
+
+        settlectl app update --app-id club-9 --no-notify-url
+        settlectl app update --app-id match-server \\
+            --for-app shop-1 --for-app shop-2
+    """,
+)
+def _update(
+    context: typer.Context,
+    app_id: AppId,
+    name: Annotated[str | None, typer.Option(help="For people.")] = None,
+    notify_url: Annotated[str | None, typer.Option(metavar="URL", help="Where it is told of settlements.")] = None,
+    no_notify_url: Annotated[bool, typer.Option("--no-notify-url", help="It is told nothing more, and asks.")] = False,
+    mg_id: Annotated[list[str] | None, typer.Option(metavar="ID", help="Role game: a game it reports for.")] = None,
+    for_app: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Role game: a merchant it reports to.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    deployment = chosen(context)
+    app = update_app(
+        deployment,
+        app_id,
+        name=name,
+        notify_url=notify_url,
+        no_notify_url=no_notify_url,
+        mg_ids=mg_id or None,
+        for_apps=for_app or None,
+    )
+    for lack in what_a_game_server_lacks(deployment, app):
+        warn(lack)
+    note(IN_FORCE)
+    _print_app(app, as_json=as_json)
+
+
 @commands.command("disable", help="Refuse all its calls, and hold its notifications. In force within 30 s.")
 def _disable(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
     _set_status(context, app_id, "disabled", as_json=as_json)
@@ -263,7 +352,7 @@ def _enable(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> N
 
 def _set_status(context: typer.Context, app_id: str, status: Status, *, as_json: bool) -> None:
     set_status(chosen(context), app_id, status)
-    note("It takes up to 30 s until this is in force everywhere.")
+    note(IN_FORCE)
     if as_json:
         print_value({"app_id": app_id, "status": status})
     else:

@@ -33,6 +33,13 @@ class Answer:
         except simplejson.JSONDecodeError:
             return text
 
+    def is_json(self) -> bool:
+        try:
+            simplejson.loads(self.body.decode())
+        except ValueError:  # of the decoding, or of the JSON
+            return False
+        return True
+
     def code(self, name: str) -> int | None:
         """`ret` or `ret_code`; None unless it is an integer in a JSON object."""
         value = self.value()

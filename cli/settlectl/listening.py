@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
@@ -43,6 +44,7 @@ REPLIES: Final[dict[str, Reply]] = {
 }
 """`slow` answers well, a second after Settlepoint gives an attempt up."""
 NOT_GENUINE: Final = Reply(401, b'{"ret_code":1,"ret_msg":"not genuine"}')
+NO_POST: Final = Reply(405, b'{"ret_code":1,"ret_msg":"callbacks are POSTed"}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,17 @@ class Receiver:
             def do_POST(self) -> None:
                 receive(self)
 
+            def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+                """What is no POST, or no HTTP: in JSON as well, not in the base class's HTML."""
+                if code == HTTPStatus.NOT_IMPLEMENTED:
+                    _body_of(self)  # a connection that is closed on unread bytes would take the answer with it
+                    _answer(self, NO_POST)
+                else:
+                    _answer(self, Reply(code, b'{"ret_code":1,"ret_msg":"not an HTTP request"}'))
+
+            def version_string(self) -> str:
+                return "settlectl"
+
             def log_message(self, *_: object) -> None:
                 pass
 
@@ -105,11 +118,10 @@ class Receiver:
                 return
 
     def _receive(self, request: BaseHTTPRequestHandler) -> None:
-        length = request.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdecimal() and len(length) < 9 and int(length) <= MAX_BODY_BYTES):
-            _answer(request, Reply(413 if length else 411, b""))
+        body = _body_of(request)
+        if body is None:
+            _answer(request, Reply(413 if request.headers.get("Content-Length") else 411, b""))
             return
-        body = request.rfile.read(int(length))
         headers = {name.lower(): value for name, value in request.headers.items()}
         app_id = headers.get("sud-appid", "")
         verdict = judge_callback(headers, body, self._secrets_of(app_id), now_ms())
@@ -133,15 +145,26 @@ class _Server(ThreadingHTTPServer):
         warn(f"a callback was not answered: {sys.exception()!r}")
 
 
+def _body_of(request: BaseHTTPRequestHandler) -> bytes | None:
+    """None where its length is not told, or too great."""
+    length = request.headers.get("Content-Length", "")
+    if not (length.isascii() and length.isdecimal() and len(length) < 9 and int(length) <= MAX_BODY_BYTES):
+        return None
+    return request.rfile.read(int(length))
+
+
 def _answer(request: BaseHTTPRequestHandler, reply: Reply) -> None:
     time.sleep(reply.wait_seconds)
     request.send_response(reply.status)
     if reply.location is not None:
         request.send_header("Location", reply.location)
+    if reply.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        request.send_header("Allow", "POST")
     request.send_header("Content-Type", "application/json")
     request.send_header("Content-Length", str(len(reply.body)))
     request.end_headers()
-    request.wfile.write(reply.body)
+    if request.command != "HEAD":
+        request.wfile.write(reply.body)
 
 
 @contextmanager

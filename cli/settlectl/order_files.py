@@ -40,12 +40,16 @@ class OrderRow:
     bill_no: str
     body: bytes
     """Of CreateClubJfOrder."""
+    text: str
+    """As it stands in the file, without the line's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultyRow:
     line: int
     fault: str
+    text: str
+    """As it stands in the file, to be mended; bytes that are not UTF-8 as \\xff."""
 
 
 type Row = OrderRow | FaultyRow
@@ -86,41 +90,51 @@ def _no_bill_twice(rows: Iterator[Row]) -> Iterator[Row]:
             digest = hashlib.blake2b(row.body, digest_size=16).digest()
             line, first_digest = seen.setdefault(row.bill_no, (row.line, digest))
             if first_digest != digest:
-                yield FaultyRow(row.line, f"bill_no: stands on line {line} with other content")
+                yield FaultyRow(row.line, f"bill_no: stands on line {line} with other content", row.text)
                 continue
         yield row
 
 
 def _read_json_lines(lines: Iterator[bytes]) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
-        text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-        if text.strip():
+        content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+        if content.strip():
+            text = content.decode(errors="backslashreplace").rstrip("\r\n")
             try:
-                yield _order(number, parse_object(text))
+                yield _order(number, parse_object(content), text)
             except BadRequest as error:
-                yield FaultyRow(number, error.detail)
+                yield FaultyRow(number, error.detail, text)
             except _Fault as fault:
-                yield FaultyRow(number, str(fault))
+                yield FaultyRow(number, str(fault), text)
 
 
 def _read_csv(lines: Iterator[bytes]) -> Iterator[Row]:
-    reader = csv.reader(_decoded(lines), strict=True)
+    taken: list[str] = []  # the lines that the reader has taken for the row in hand
+    reader = csv.reader(_kept(_decoded(lines), taken), strict=True)
     columns: list[str] = []
     try:
         while (line := reader.line_num + 1) and (cells := next(reader, None)) is not None:
+            text = "".join(taken).rstrip("\r\n")
+            taken.clear()
             if not any(cells):
                 continue
             if not columns:
                 columns = _checked_header(cells)
                 continue
             try:
-                yield _order(line, _fields(columns, cells))
+                yield _order(line, _fields(columns, cells), text)
             except _Fault as fault:
-                yield FaultyRow(line, str(fault))
+                yield FaultyRow(line, str(fault), text)
     except csv.Error as error:
         raise BadInput(f"line {reader.line_num}: not CSV: {error}") from error
     if not columns:
         raise BadInput(f"the file is empty; a CSV file begins with a line of column names: {','.join(COLUMNS)}")
+
+
+def _kept(lines: Iterator[str], taken: list[str]) -> Iterator[str]:
+    for line in lines:
+        taken.append(line)
+        yield line
 
 
 def _decoded(lines: Iterator[bytes]) -> Iterator[str]:
@@ -169,7 +183,7 @@ def _integer(column: str, cell: str) -> int:
     return int(cell)
 
 
-def _order(line: int, fields: dict[str, Any]) -> OrderRow:
+def _order(line: int, fields: dict[str, Any], text: str) -> OrderRow:
     account = fields.get("account")
     for known, given, where in (
         (CreateClubOrderRequest.model_fields, fields, ""),
@@ -182,4 +196,4 @@ def _order(line: int, fields: dict[str, Any]) -> OrderRow:
         order = validated(CreateClubOrderRequest, fields)
     except BadRequest as error:
         raise _Fault(error.detail) from error
-    return OrderRow(line, order.bill_no, dump(order.model_dump(exclude_none=True)).encode())
+    return OrderRow(line, order.bill_no, dump(order.model_dump(exclude_none=True)).encode(), text)

@@ -4,7 +4,8 @@ Creating is idempotent, so sending a row twice does no harm: the state file only
 
     FILE                      never changed
     FILE.import-state         while unfinished: the line up to which every row has its final answer; saved every second
-    FILE.rejected.jsonl       the rows that were not accepted, one JSON object each: line, reason, ret, order
+    FILE.rejected.jsonl       the rows that were not accepted, one JSON object each: line, kind, reason, ret, and
+                              the row as it was sent (order, null where it was not) and as it stands in FILE (text)
 
 An answer that is final (accepted, conflict, refused) counts for its row. Anything else (throttled, 5xx, no answer) is
 tried again with growing waits; when that does not help, or the token is refused, the import stops, to be resumed.
@@ -319,7 +320,14 @@ class Journal:
 
     def reject(self, row: Row, outcome: Rejected) -> None:
         order = simplejson.loads(row.body, use_decimal=True) if isinstance(row, OrderRow) else None
-        entry = {"line": row.line, "kind": outcome.kind, "reason": outcome.reason, "ret": outcome.ret, "order": order}
+        entry = {
+            "line": row.line,
+            "kind": outcome.kind,
+            "reason": outcome.reason,
+            "ret": outcome.ret,
+            "order": order,
+            "text": row.text,
+        }
         self.rejected.write(simplejson.dumps(entry).encode() + b"\n")
 
     def done(self, line: int) -> None:

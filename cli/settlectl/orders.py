@@ -15,7 +15,6 @@ from settlectl.failures import CommandFailed
 from settlectl.order_import import (
     Listener,
     Rejected,
-    Survey,
     Tally,
     import_orders,
     rejected_path,
@@ -45,8 +44,9 @@ def _order() -> None:
 
     Every row is checked before the first is sent. Sending a row twice does no
     harm: interrupt and repeat the command at will, it goes on where it stopped
-    (FILE.import-state). Rows that are not accepted stand with their lines in
-    FILE.rejected.jsonl. Exit status 0 means that every row was accepted.
+    (FILE.import-state). Rows that are not accepted stand in
+    FILE.rejected.jsonl, each with its line, the reason and its own text. Exit
+    status 0 means that every row was accepted.
 
         settlectl order import orders.csv --app-id club-9
     """,
@@ -66,7 +66,8 @@ def _import(
     deployment = chosen(context)
     surveyed = survey(file)
     if surveyed.faults and not keep_going:
-        _list_faults(surveyed)
+        for row in surveyed.faults:  # all of them: nothing else tells of them
+            warn(f"line {row.line}: {row.fault}")
         if as_json:
             print_value(_facts(Tally(surveyed.rows, invalid=len(surveyed.faults)), file, finished=False))
         raise CommandFailed(
@@ -107,13 +108,6 @@ def _print_tally(tally: Tally, file: Path) -> None:
             "listed in": str(rejected_path(file)),
         }
     print_facts(facts)
-
-
-def _list_faults(surveyed: Survey) -> None:
-    for row in surveyed.faults[:MAX_LISTED]:
-        warn(f"line {row.line}: {row.fault}")
-    if len(surveyed.faults) > MAX_LISTED:
-        warn(f"... and {len(surveyed.faults) - MAX_LISTED} more")
 
 
 @contextmanager

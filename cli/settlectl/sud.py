@@ -68,7 +68,8 @@ def _sud() -> None:
 
     Exactly the bytes of --body are signed and sent, so that broken bodies can
     be tried, too. Exit status 0 means HTTP 2xx and ret_code 0. With --json,
-    stdout has the answer's body.
+    stdout has the answer's body as it came; one that is not JSON stands there
+    as a JSON string.
 
         settlectl sud call /v1/app/server/query_order --app-id shop-1 \\
             --body '{"out_order_id":"order-1001"}'
@@ -111,8 +112,10 @@ def _print_answer(answer: Answer, *, as_json: bool) -> None:
     for name in HEADERS_OF_INTEREST:
         if name in answer.headers:
             about.print(Text(f"{name}: {answer.headers[name]}", style="dim"), soft_wrap=True)
-    value = answer.value()
-    if as_json:
-        print_value(value)
+    if not as_json:
+        results().print(pretty(answer.value()), soft_wrap=True)
+    elif answer.is_json():
+        sys.stdout.buffer.write(answer.body.rstrip(b"\n") + b"\n")
+        sys.stdout.buffer.flush()
     else:
-        results().print(pretty(value), soft_wrap=True)
+        print_value(answer.body.decode(errors="replace"))

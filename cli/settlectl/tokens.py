@@ -99,4 +99,4 @@ def _mint(
         print_value({"token": minted.token, "expires_at": minted.expires_at})
     else:
         print(minted.token)
-        note(f"Expires after {ttl}. Whoever has it may use it; `app disable` and retiring the secret revoke it.")
+        note(f"Expires after {ttl}. Whoever has it may use it; `settlectl app disable` stops every token of the app.")

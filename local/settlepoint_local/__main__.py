@@ -1,85 +1,10 @@
-"""`make run`: a stack, the main flow on it, then it serves until Ctrl-C.
+"""`python -m settlepoint_local`: see serving.py."""
 
-Exit status: 0 after the flow or, when it serves, an orderly end; 1 when something failed; 128 + the signal's number
-when interrupted before it served.
-"""
-
-import argparse
 import signal
 import sys
-from contextlib import ExitStack
-from types import FrameType
-from typing import Final
 
-from rich.console import Console
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # the imports take a second, and a Ctrl-C then needs no traceback
 
-from settlectl.failures import CommandFailed
-from settlepoint_local import demo
-from settlepoint_local.emulator import EmulatorFailed
-from settlepoint_local.logs import function_logs
-from settlepoint_local.project import LOCAL
-from settlepoint_local.running import running_stack
+from settlepoint_local.serving import main  # noqa: E402  (see above)
 
-DEFAULT_PORT: Final = 4566
-ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
-
-
-class Interrupted(BaseException):
-    """One of ENDINGS came."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_status = 128 + number
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="make run", description="Runs Settlepoint on this machine.")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="where the search for a free port begins")
-    parser.add_argument("--bind", default="127.0.0.1", help="the address to listen on; 0.0.0.0 for containers")
-    parser.add_argument("--once", action="store_true", help="end after the main flow, with its status")
-    options = parser.parse_args()
-    console = Console(highlight=False)
-    for number in ENDINGS:
-        signal.signal(number, _interrupt)
-    serving = False
-    try:
-        with ExitStack() as life:
-            with console.status("starting") as status:
-                stack = life.enter_context(running_stack("run", options.port, options.bind, status.update))
-            try:
-                demo.run(stack, console)
-            except CommandFailed:
-                (LOCAL / "functions.log").write_text("\n".join(function_logs(stack)), encoding="utf-8")
-                console.print("What the functions logged is in .local/functions.log")
-                raise
-            serving = not options.once
-            if serving:
-                console.print(f"Serving at {stack.base_url} until Ctrl-C. Logs: .local/run-*/")
-                signal.signal(signal.SIGCHLD, _emulator_ended)
-                signal.pause()
-            _end_uninterrupted()
-    except Interrupted as interruption:
-        return 0 if serving else interruption.exit_status
-    except CommandFailed as failure:
-        console.print(f"[bold red]Failed:[/] {failure}", soft_wrap=True)
-        return 1
-    return 0
-
-
-def _interrupt(number: int, _: FrameType | None) -> None:
-    _end_uninterrupted()
-    raise Interrupted(number)
-
-
-def _end_uninterrupted() -> None:
-    """Ending takes a second; a further Ctrl-C would leave half of it undone."""
-    for number in (*ENDINGS, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else signal.SIG_IGN)
-
-
-def _emulator_ended(_: int, __: FrameType | None) -> None:
-    raise EmulatorFailed("the emulator ended by itself, see its log")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+sys.exit(main())

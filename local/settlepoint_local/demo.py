@@ -62,8 +62,8 @@ class Stage:
         return _data(path, answer)
 
 
-def run(stack: Stack, console: Console) -> None:
-    """Raises DemoFailed, or another CommandFailed."""
+def run(stack: Stack, console: Console, *, goes_on: bool) -> None:
+    """`goes_on`: whether the stack will be there afterwards, to be used by hand. Raises CommandFailed."""
     stage, deployment = Stage(console, stack), stack.deployment()
     with receiving(deployment) as receiver:
         console.print(Text(f"A receiver of notifications listens on {receiver.url}", style="dim"))
@@ -76,7 +76,8 @@ def run(stack: Stack, console: Console) -> None:
         _club_settles(stage, token)
         _game_reports(stage, secrets)
         _receives(stage, receiver)
-    _says_how_to_go_on(console, stack, token, receiver)
+    if goes_on:
+        _says_how_to_go_on(console, stack, token, receiver)
 
 
 def _club_settles(stage: Stage, token: str) -> None:

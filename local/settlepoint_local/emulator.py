@@ -25,18 +25,13 @@ class EmulatorFailed(CommandFailed):
     """It ended, or did not become healthy in time."""
 
 
-def free_port(first: int) -> int:
-    """The first from `first` on that nobody has on loopback; any free one when `first` is 0. Raises EmulatorFailed."""
-    for port in range(first, first + 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except (OSError, OverflowError):
-                continue
-            bound_port: int = probe.getsockname()[1]
-            return bound_port
-    raise EmulatorFailed(f"no free port from {first} to {first + 99}")
+def free_port(port: int) -> int:
+    """`port`, which nobody has on loopback; any free one for 0. Raises OSError where it cannot be had."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
+        bound_port: int = probe.getsockname()[1]
+        return bound_port
 
 
 class Emulator:

@@ -140,6 +140,60 @@ def test_disabling_and_enabling_say_when_they_are_in_force(run: Run, deployment:
         assert deployment.app(app_id).status == status
 
 
+def test_what_is_given_is_replaced_and_the_rest_stays(run: Run, deployment: Deployment) -> None:
+    app_id = new_id()
+    run(
+        "app", "create", "--app-id", app_id, "--role", "game", "--name", "old", "--notify-url", "http://127.0.0.1:9/",
+        "--mg-id", "g1", "--mg-id", "g2", "--for-app", "m1",
+    )  # fmt: skip
+    made = deployment.app(app_id)
+    for arguments, changed in (
+        (["--mg-id", "g2", "--mg-id", "g3"], {"mg_ids": frozenset({"g2", "g3"})}),
+        (["--for-app", "m2"], {"for_apps": frozenset({"m2"})}),
+        (
+            ["--notify-url", "http://127.0.0.1:10/", "--name", "新"],
+            {"notify_url": "http://127.0.0.1:10/", "name": "新"},
+        ),
+        (["--no-notify-url"], {"notify_url": None}),
+    ):
+        ran = run("app", "update", "--app-id", app_id, *arguments, "--json")
+        assert ran.exit_status == 0
+        assert "30 s" in ran.stderr
+        made = dataclasses.replace(made, **changed)
+        assert deployment.app(app_id) == made
+        assert ran.json == run("app", "show", "--app-id", app_id, "--json").json
+    assert "--for-app m2: there is no such app yet" in run("app", "update", "--app-id", app_id, "--name", "x").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "nothing to change"),
+        (["--notify-url", "http://127.0.0.1:9/", "--no-notify-url"], "exclude each other"),
+        (["--notify-url", "ftp://example.com"], "--notify-url"),
+        (["--name", ""], "--name"),
+        (["--mg-id", "x" * 129], "--mg-id"),
+        (["--for-app", "m m"], "--for-app"),
+        (["--mg-id", "1"], "--role game"),
+        (["--for-app", "m"], "--role game"),
+    ],
+)
+def test_an_update_that_cannot_be_right_is_wrong_usage(
+    run: Run, deployment: Deployment, arguments: list[str], named: str
+) -> None:
+    made = create_app(deployment, new_id(), ["club"]).app
+    ran = run("app", "update", "--app-id", made.app_id, *arguments, "--json")
+    assert (ran.exit_status, ran.stdout) == (2, "")
+    assert named in ran.stderr
+    assert deployment.app(made.app_id) == made
+
+
+def test_an_update_of_an_unknown_app_is_a_failure_and_makes_none(run: Run, deployment: Deployment) -> None:
+    ran = run("app", "update", "--app-id", "nobody", "--name", "x", "--json")
+    assert (ran.exit_status, ran.stdout, ran.stderr) == (1, "", "error: there is no app nobody\n")
+    assert deployment.apps.read("nobody") is None
+
+
 @pytest.mark.parametrize("command", ["show", "disable", "enable"])
 def test_an_unknown_app_is_a_failure_and_a_malformed_id_wrong_usage(run: Run, command: str) -> None:
     unknown = run("app", command, "--app-id", "nobody")

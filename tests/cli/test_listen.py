@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -142,6 +143,41 @@ def test_bodies_without_a_length_or_too_long_are_refused(deployment: Deployment)
             connection.endheaders()
             assert connection.getresponse().status == status
             connection.close()
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "BREW"])
+def test_what_is_no_post_gets_405_in_json_and_is_no_callback(deployment: Deployment, method: str) -> None:
+    with receiving(deployment) as receiver:
+        connection = http.client.HTTPConnection("127.0.0.1", urlsplit(receiver.url).port, timeout=10)
+        connection.request(method, "/", b"x" * 1_000_000 if method == "PUT" else None)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+        assert answer.headers["Content-Type"] == "application/json"
+        assert answer.headers["Server"] == "settlectl"
+        assert json.loads(body)["ret_code"] == 1
+        assert list(receiver.callbacks(0)) == []
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "body"),
+    [
+        (b"GET / rubbish HTTP/1.1", b"400", b'{"ret_code":1,"ret_msg":"not an HTTP request"}'),
+        (b"HEAD / HTTP/1.1", b"405", b""),
+    ],
+)
+def test_no_answer_is_the_standard_librarys_page(
+    deployment: Deployment, request_line: bytes, status: bytes, body: bytes
+) -> None:
+    with (
+        receiving(deployment) as receiver,
+        socket.create_connection(("127.0.0.1", urlsplit(receiver.url).port or 0), timeout=10) as connection,
+    ):
+        connection.sendall(request_line + b"\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    assert answer.split()[1] == status
+    assert answer.partition(b"\r\n\r\n")[2] == body
 
 
 def test_a_port_that_is_taken_an_unknown_answer_and_an_unknown_app(deployment: Deployment) -> None:

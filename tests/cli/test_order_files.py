@@ -112,7 +112,25 @@ def test_one_bill_no_with_two_contents_is_a_fault_and_with_one_a_repeat(file: Pa
     first, repeat, other = rows_of(file, content)
     assert isinstance(first, OrderRow)
     assert isinstance(repeat, OrderRow)
-    assert other == FaultyRow(4, "bill_no: stands on line 2 with other content")
+    assert other == FaultyRow(4, "bill_no: stands on line 2 with other content", "b1,u1,6,1,7,x,,,")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (
+            f'{HEADER}\r\n\r\nb1,u1,5.0,1,7,"two\r\nlines, ""quoted""",,,\r\n',
+            'b1,u1,5.0,1,7,"two\r\nlines, ""quoted""",,,',
+        ),
+        (f"{HEADER}\nb1,u1,5,1,7", "b1,u1,5,1,7"),
+        ('\ufeff{"bill_no": "b\n', '{"bill_no": "b'),
+        (b'{"detail":"\xff\xe4\xb8\xad"}\n', '{"detail":"\\xff中"}'),
+    ],
+)
+def test_a_faulty_row_keeps_its_text_as_it_stands_in_the_file(file: Path, content: str | bytes, text: str) -> None:
+    (row,) = rows_of(file, content)
+    assert isinstance(row, FaultyRow)
+    assert row.text == text
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ def test_conflicts_are_listed_with_their_lines_and_kept(run: Run, api: Api, club
         (5, 1005, "b3"),
         (9, 1005, "b7"),
     ]
+    assert rejected[0]["text"] == "b3,u,5,1,7,x"
     assert not state_path(file).exists()
 
 
@@ -97,6 +98,21 @@ def test_one_faulty_row_and_nothing_is_sent(run: Run, api: Api, club: str, file:
     assert ran.exit_status == 1
     assert (ran.json["invalid"], ran.json["accepted"], ran.json["finished"]) == (1, 101, True)
     assert "b200" not in bills(api)
+    (rejected,) = map(json.loads, rejected_path(file).read_text().splitlines())
+    assert (rejected["kind"], rejected["line"], rejected["order"]) == ("invalid", 102, None)
+    assert rejected["text"] == "b200,u,5.0,1,7,x"
+
+
+def test_a_file_with_many_faults_is_refused_with_every_one_of_them(run: Run, api: Api, club: str, file: Path) -> None:
+    with file.open("a") as more:
+        more.writelines(f"c{i},u,5.0,1,7,x\n" for i in range(30))
+    ran = run("order", "import", str(file), "--app-id", club)
+    assert ran.exit_status == 1
+    assert [line for line in ran.stderr.splitlines() if line.startswith("warning: ")] == [
+        f"warning: line {line}: amt: '5.0' is not a plain integer" for line in range(102, 132)
+    ]
+    assert api.received == []
+    assert not rejected_path(file).exists()
 
 
 def test_throttled_and_failed_calls_are_tried_again(api: Api, deployment: Deployment, club: str, file: Path) -> None:

@@ -41,9 +41,26 @@ def test_the_bytes_of_the_body_are_signed_and_sent_as_they_are(
 def test_with_json_stdout_is_the_answers_body_with_its_numbers_as_they_are(run: Run, api: Api, merchant: str) -> None:
     api.answer = lambda _: (200, GOOD)
     ran = run("sud", "call", "/v1/x", "--app-id", merchant, "--body", "{}", "--json")
-    assert ran.json == {"ret_code": 0, "ret_msg": "", "data": {"rate": 1.10, "order_id": "x"}}
-    assert "1.10" in ran.stdout
+    assert ran.stdout == GOOD.decode() + "\n"
     assert "HTTP 200" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "stdout"),
+    [
+        ('{"ret_code": 0,\n "rate": 1.10, "big": 1E+2, "text": "中\\/"}\n'.encode(), None),
+        (b'"text"', '"text"\n'),
+        (b"<html>\n", '"<html>\\n"\n'),
+        (b'{"a":"\xff"}', '"{\\"a\\":\\"\\ufffd\\"}"\n'),
+        (b"", '""\n'),
+    ],
+)
+def test_with_json_a_json_body_passes_through_and_any_other_is_a_json_string(
+    run: Run, api: Api, merchant: str, answer: bytes, stdout: str | None
+) -> None:
+    api.answer = lambda _: (200, answer)
+    ran = run("sud", "call", "/v1/x", "--app-id", merchant, "--body", "{}", "--json")
+    assert ran.stdout == (answer.decode() if stdout is None else stdout)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from settlement.tokens import authenticate_club
 
 from .conftest import Run
 from .test_apps import new_id
+from .test_help import commands_named_in
 
 
 def test_the_token_is_one_that_the_api_takes_with_these_scopes(run: Run, deployment: Deployment) -> None:
@@ -37,6 +38,7 @@ def test_without_json_stdout_is_the_token_alone_for_thirty_days(run: Run, deploy
     later_ms = now_ms() + 29 * 86_400_000
     caller = authenticate_club(ran.stdout.strip(), deployment.apps, deployment.keyring, later_ms)
     assert caller.app.app_id == app_id
+    assert commands_named_in(ran.stderr) == [["app", "disable"]]
 
 
 def test_a_token_that_the_api_would_refuse_comes_with_a_warning(run: Run, deployment: Deployment) -> None:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -98,22 +99,40 @@ def test_the_command_s_exit_status_reaches_the_owner(tmp_path: Path) -> None:
         assert leash.wait() == 3
 
 
-def test_a_taken_port_is_passed_over() -> None:
+@pytest.fixture
+def taken_port() -> Iterator[int]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        port = taken.getsockname()[1]
-        assert port < free_port(port) < port + 100
+        yield taken.getsockname()[1]
 
 
-def test_a_port_that_cannot_be_is_refused() -> None:
-    with pytest.raises(EmulatorFailed, match="no free port from 70000"):
-        free_port(70000)
+def test_a_taken_port_is_passed_over_where_there_is_a_choice(local: Path, taken_port: int) -> None:
+    port, folder = running._claim("run", [taken_port, *running.ANY_PORT])
+    assert port != taken_port
+    assert list(local.iterdir()) == [folder]
+
+
+def test_a_named_port_that_is_taken_is_told_and_leaves_nothing(local: Path, taken_port: int) -> None:
+    with pytest.raises(EmulatorFailed, match=rf"cannot listen on port {taken_port}: Address already in use"):
+        running._claim("run", [taken_port])
+    with pytest.raises(EmulatorFailed, match=rf"no free port from {taken_port} to {taken_port}"):
+        running._claim("run", [taken_port, taken_port])
+    assert list(local.iterdir()) == []
+
+
+def test_a_port_that_another_run_is_about_to_take_is_told(local: Path) -> None:
+    port = free_port(0)
+    run_of(local, f"run-{port}", os.getpid())
+    with pytest.raises(EmulatorFailed, match=f"port {port}: another run"):
+        running._claim("run", [port])
+    assert [path.name for path in local.iterdir()] == [f"run-{port}"]
 
 
 @pytest.mark.usefixtures("local")
 def test_two_runs_that_start_at_once_part_ways() -> None:
-    claims = [running._claim("run", 4566) for _ in range(3)]
+    ports = range(4566, 4666)
+    claims = [running._claim("run", ports) for _ in range(3)]
     assert len({port for port, _ in claims}) == 3
     assert all((folder / "pid").read_text() == str(os.getpid()) for _, folder in claims)
 
@@ -123,8 +142,10 @@ def test_a_dead_run_s_leftovers_are_swept(local: Path) -> None:
         pass
     ours = run_of(local, "run-4567", os.getpid())
     run_of(local, "run-4566", dead.pid)
+    for claim in (f".claim-{dead.pid}", ".claim-x", living := f".claim-{os.getpid()}"):
+        (local / claim).mkdir()
     running.sweep()
-    assert sorted(path.name for path in local.iterdir()) == ["env.json", "run-4567", "stack.json"]
+    assert sorted(path.name for path in local.iterdir()) == [living, "env.json", "run-4567", "stack.json"]
     assert (local / "stack.json").resolve() == ours / "stack.json"
 
 

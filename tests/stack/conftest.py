@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from settlepoint_local import running_stack
+from settlepoint_local.running import running_stack
 
 from .receiver import Receiver, listening
 from .system import System

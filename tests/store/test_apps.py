@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from settlement.apps import CACHE_SECONDS, App, AppExists, AppNotFound, SecretVersion
+from settlement.apps import CACHE_SECONDS, App, AppChanges, AppExists, AppNotFound, SecretVersion
 from settlement.signing import derive_app_secret, directory_signature
 
 from .worlds import CLUB, NOW_MS, World, keyring
@@ -99,6 +99,33 @@ def test_a_status_is_changed_and_nothing_else_and_not_of_an_app_that_is_not_ther
     before = world.rows("AppTable")
     with pytest.raises(AppNotFound):
         world.apps.set_status("unknown", "enabled")
+    assert world.rows("AppTable") == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "新"},
+        {"notify_url": "https://new.example.com/"},
+        {"notify_url": None},
+        {"mg_ids": frozenset({"mg-9"}), "for_apps": frozenset()},
+        {"name": "x", "notify_url": None, "mg_ids": frozenset(), "for_apps": frozenset({"a", "b"})},
+    ],
+)
+def test_what_is_named_is_replaced_and_nothing_else(world: World, changes: AppChanges) -> None:
+    full = replace(FULL, notify_url="https://old.example.com/")
+    world.apps.create(full, keyring())
+    changed = replace(full, **changes)
+    assert world.apps.update(full.app_id, **changes) == changed
+    assert world.apps.read(full.app_id) == changed
+    assert world.apps.update(full.app_id, **changes) == changed
+
+
+def test_an_app_that_is_not_there_is_not_made_by_an_update(world: World) -> None:
+    before = world.rows("AppTable")
+    for changes in (AppChanges(name="x"), AppChanges(notify_url=None)):
+        with pytest.raises(AppNotFound, match="unknown"):
+            world.apps.update("unknown", **changes)
     assert world.rows("AppTable") == before
 
 

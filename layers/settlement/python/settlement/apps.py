@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack
 
 from botocore.exceptions import ClientError
 
@@ -25,7 +25,7 @@ from settlement.signing import directory_signature
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef, UpdateItemInputTypeDef
 
     type Item = dict[str, AttributeValueTypeDef]
 
@@ -78,6 +78,15 @@ class App:
         """What is accepted from the app now, the newest first."""
         in_use = [v for v in self.secret_versions if v.retires_at_ms is None or now_ms < v.retires_at_ms]
         return sorted(in_use, key=lambda v: -v.version)
+
+
+class AppChanges(TypedDict, total=False):
+    """What may be changed of an app. Sets are replaced whole; None or an empty set takes the value away."""
+
+    name: str
+    notify_url: str | None
+    mg_ids: frozenset[str]
+    for_apps: frozenset[str]
 
 
 class AppRegistry:
@@ -158,6 +167,32 @@ class AppRegistry:
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues={":status": {"S": status}},
             )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                raise AppNotFound(app_id) from error
+            raise
+
+    def update(self, app_id: str, **changes: Unpack[AppChanges]) -> App:
+        """Replaces what is named, one thing at least; returns the app. In force within 30 s. Raises AppNotFound."""
+        texts = {"name": changes.get("name"), "notify_url": changes.get("notify_url")}
+        sets = {"mg_ids": changes.get("mg_ids"), "for_apps": changes.get("for_apps")}
+        values: Item = {name: {"S": text} for name, text in texts.items() if text is not None}
+        values |= {name: {"SS": sorted(ids)} for name, ids in sets.items() if ids}
+        replaced = ", ".join(f"#{name} = :{name}" for name in values)
+        removed = ", ".join(f"#{name}" for name in changes if name not in values)
+        clauses = [f"{verb} {what}" for verb, what in (("SET", replaced), ("REMOVE", removed)) if what]
+        request: UpdateItemInputTypeDef = {
+            "TableName": self._table,
+            "Key": {"app_id": {"S": app_id}},
+            "UpdateExpression": " ".join(clauses),
+            "ConditionExpression": "attribute_exists(app_id)",  # the app is there
+            "ExpressionAttributeNames": {f"#{name}": name for name in changes},
+            "ReturnValues": "ALL_NEW",
+        }
+        if values:
+            request["ExpressionAttributeValues"] = {f":{name}": value for name, value in values.items()}
+        try:
+            return _app(self._dynamodb.update_item(**request)["Attributes"])
         except ClientError as error:
             if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
                 raise AppNotFound(app_id) from error
