@@ -206,6 +206,9 @@ def _checked_notify_url(deployment: Deployment, url: str) -> str:
 commands = typer.Typer(no_args_is_help=True, help="Apps: clubs, merchants and game servers.")
 
 AppId = Annotated[str, typer.Option("--app-id", metavar="ID", help="The app.")]
+NotifyUrl = Annotated[str | None, typer.Option(metavar="URL", help="Where it is told of settlements.")]
+MgIds = Annotated[list[str] | None, typer.Option(metavar="ID", help="Role game: a game it reports for.")]
+ForApps = Annotated[list[str] | None, typer.Option(metavar="ID", help="Role game: a merchant it reports to.")]
 
 
 @commands.command(
@@ -228,11 +231,9 @@ def _create(
     app_id: Annotated[str, typer.Option(metavar="ID", help="Its id, for ever: 1 to 64 of A-Z a-z 0-9 _ -")],
     role: Annotated[list[str], typer.Option(metavar="|".join(ROLES), help="What it may do; repeat for several roles.")],
     name: Annotated[str, typer.Option(help="For people; else the id.")] = "",
-    notify_url: Annotated[str | None, typer.Option(metavar="URL", help="Where it is told of settlements.")] = None,
-    mg_id: Annotated[list[str] | None, typer.Option(metavar="ID", help="Role game: a game it reports for.")] = None,
-    for_app: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Role game: a merchant it reports to.")
-    ] = None,
+    notify_url: NotifyUrl = None,
+    mg_id: MgIds = None,
+    for_app: ForApps = None,
     as_json: AsJson = False,
 ) -> None:
     deployment = chosen(context)
@@ -316,12 +317,10 @@ def _update(
     context: typer.Context,
     app_id: AppId,
     name: Annotated[str | None, typer.Option(help="For people.")] = None,
-    notify_url: Annotated[str | None, typer.Option(metavar="URL", help="Where it is told of settlements.")] = None,
+    notify_url: NotifyUrl = None,
     no_notify_url: Annotated[bool, typer.Option("--no-notify-url", help="It is told nothing more, and asks.")] = False,
-    mg_id: Annotated[list[str] | None, typer.Option(metavar="ID", help="Role game: a game it reports for.")] = None,
-    for_app: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Role game: a merchant it reports to.")
-    ] = None,
+    mg_id: MgIds = None,
+    for_app: ForApps = None,
     as_json: AsJson = False,
 ) -> None:
     deployment = chosen(context)

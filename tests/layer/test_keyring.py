@@ -5,7 +5,7 @@ import json
 import pytest
 
 from settlement.keyring import Keyring, MasterSecretUnusable
-from settlement.signing import derive_app_secret, derive_cursor_key, derive_operator_key
+from settlement.signing import derive_app_secret, derive_cursor_key
 
 from .fakes import Secrets, keyring, namespace
 
@@ -15,14 +15,12 @@ def test_each_generation_makes_its_own_keys_and_the_highest_makes_new_ones() -> 
     assert keys.newest_generation() == 10
     assert keys.app_secret("a", 3, 2) == derive_app_secret("new", "a", 3)
     assert keys.cursor_key(1) == derive_cursor_key("old", 1)
-    assert keys.operator_key(2) == derive_operator_key("new", 2)
     assert keys.newest_cursor_key() == (derive_cursor_key("newest", 10), 10)
 
 
 def test_a_generation_that_is_gone_has_no_keys() -> None:
     keys = keyring({"2": "new"})
     assert keys.cursor_key(1) is None
-    assert keys.operator_key(3) is None
     with pytest.raises(MasterSecretUnusable, match="generation 1 is missing"):
         keys.app_secret("a", 1, 1)
 

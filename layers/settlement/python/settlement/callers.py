@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from settlement.apps import App, Role
+from settlement.apps import App
 
 CLUB_SCOPES: Final = ("orders:write", "settlements:write", "settlements:read")
 """What a club's token may carry, and what the role `club` allows: a token may do its scopes that the roles allow."""
@@ -18,9 +18,5 @@ class Caller:
     def may(self, need: str) -> bool:
         """Whether the caller has a scope (`settlements:read`), with the role that allows it, or a role (`merchant`)."""
         if need in CLUB_SCOPES:
-            return need in self.scopes and _has(self.app, "club")
+            return need in self.scopes and "club" in self.app.roles
         return need in self.app.roles
-
-
-def _has(app: App, role: Role) -> bool:
-    return role in app.roles

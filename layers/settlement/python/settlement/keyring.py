@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import simplejson
 
-from settlement.signing import derive_app_secret, derive_cursor_key, derive_operator_key
+from settlement.signing import derive_app_secret, derive_cursor_key
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -54,11 +54,6 @@ class Keyring:
         """The key that new cursors are signed with, and its generation."""
         generation = self.newest_generation()
         return derive_cursor_key(self._masters[generation], generation), generation
-
-    def operator_key(self, generation: int) -> str | None:
-        """None where there is no such generation."""
-        master = self._master(generation)
-        return master and derive_operator_key(master, generation)
 
     def _master(self, generation: int) -> str | None:
         if generation not in self._masters and time.monotonic() - self._read_at > _REREAD_SECONDS:
