@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack
 
-from botocore.exceptions import ClientError
-
 from settlement.keyring import Keyring
 from settlement.signing import directory_signature
 
@@ -167,10 +165,8 @@ class AppRegistry:
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues={":status": {"S": status}},
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise AppNotFound(app_id) from error
-            raise
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+            raise AppNotFound(app_id) from error
 
     def update(self, app_id: str, **changes: Unpack[AppChanges]) -> App:
         """Replaces what is named, one thing at least; returns the app. In force within 30 s. Raises AppNotFound."""
@@ -193,10 +189,8 @@ class AppRegistry:
             request["ExpressionAttributeValues"] = {f":{name}": value for name, value in values.items()}
         try:
             return _app(self._dynamodb.update_item(**request)["Attributes"])
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                raise AppNotFound(app_id) from error
-            raise
+        except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
+            raise AppNotFound(app_id) from error
 
     def all(self) -> Iterator[App]:
         """Every app, in no order: the whole table is the answer, so a scan is the cheapest way to it. For operators."""

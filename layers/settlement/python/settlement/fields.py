@@ -42,8 +42,9 @@ def validated[R: Request](model: type[R], fields: JsonObject) -> R:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        fault_text = _FAULTS.get(first["type"], first["msg"]).format_map(first.get("ctx", {}))
-        raise BadRequest(f"{where}: {fault_text}" if where else fault_text) from None
+        ours = _FAULTS.get(first["type"])
+        text = first["msg"] if ours is None else ours.format_map(first.get("ctx", {}))
+        raise BadRequest(f"{where}: {text}" if where else text) from None
 
 
 def fault(message: str) -> PydanticCustomError:
