@@ -7,7 +7,6 @@
 `query` and `verify` read SETTLEPOINT_APP_ID and SETTLEPOINT_SECRET, `query` also SETTLEPOINT_BASE_URL.
 """
 
-import base64
 import hashlib
 import hmac
 import json
@@ -17,7 +16,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 
 
 def sign(secret: str, app_id: str, timestamp: str, nonce: str, body: bytes) -> str:
@@ -36,17 +34,6 @@ def is_genuine(secret: str, app_id: str, timestamp: str, nonce: str, signature: 
     if not hmac.compare_digest(expected.encode(), signature.encode()):
         return False
     return abs(time.time() - int(timestamp) / 1000) <= 300
-
-
-def is_genuine_webhook(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-    digest = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
-    expected = b"v1," + base64.b64encode(digest)
-    # While a secret is being rotated there is one signature for each, with a space between.
-    received = headers["webhook-signature"].encode().split(b" ")
-    if not any(hmac.compare_digest(expected, signature) for signature in received):
-        return False
-    return abs(time.time() - int(headers["webhook-timestamp"])) <= 300
 
 
 def call(base_url: str, secret: str, app_id: str, path: str, fields: object) -> tuple[int, str]:

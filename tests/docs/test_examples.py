@@ -1,13 +1,11 @@
 """The examples of docs/examples, run as a reader of docs/api.md runs them."""
 
-import base64
 import hashlib
 import hmac
 import importlib.util
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -23,9 +21,7 @@ from typing import Any
 import jwt
 import pytest
 
-ROOT = Path(__file__).parents[2]
-API_GUIDE = ROOT / "docs" / "api.md"
-EXAMPLES = ROOT / "docs" / "examples"
+from .guides import API_GUIDE, EXAMPLES, NOTIFICATIONS_GUIDE, SOURCES_BY_FENCE, blocks_of, need
 
 # Published with the game API; the body has these spaces and no others.
 VECTOR_BODY = b'{"app_id": "1461564080052506238","mg_id": "1461227817776713818","room_id": "9009"}'
@@ -41,16 +37,6 @@ COMMANDS = {
 }
 RECEIVERS = ["python", "node", "java", "go", "php"]
 
-# A code block of the guide in one of these languages is a piece of one of these files.
-SOURCES_BY_FENCE = {
-    "python": ["sign.py", "club.py"],
-    "js": ["sign.mjs"],
-    "java": ["Sign.java"],
-    "go": ["sign.go"],
-    "php": ["sign.php"],
-    "bash": ["sign.sh"],
-}
-
 APP_ID = "example-merchant"
 SECRET = "3f0c" * 16
 NONCE = "b2f5ff47436671b6"
@@ -60,11 +46,7 @@ def run_example(
     language: str, *arguments: str, stdin: bytes = b"", **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
     command = COMMANDS[language]
-    missing = [
-        tool for tool in {command[0], *(["openssl", "curl"] if language == "bash" else [])} if not shutil.which(tool)
-    ]
-    if language != "python" and missing:
-        pytest.skip(f"not on this machine: {', '.join(missing)}")
+    need(command[0], *(["openssl", "curl"] if language == "bash" else []))
     return subprocess.run(
         [*command, *arguments],
         cwd=EXAMPLES,
@@ -117,10 +99,6 @@ def example_module(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
-
-
-def blocks_of_guide() -> list[tuple[str, str]]:
-    return re.findall(r"^```(\w+)\n(.*?)^```$", API_GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize("language", COMMANDS)
@@ -189,25 +167,6 @@ def test_a_received_notification_is_genuine_only_as_it_was_signed(language: str,
     assert result.returncode == (0 if genuine else 1)
 
 
-@pytest.mark.parametrize(
-    ("secret", "age_seconds", "genuine"), [(SECRET, 0, True), ("0" * 64, 0, False), (SECRET, 301, False)]
-)
-def test_the_standard_webhooks_headers_verify_also_while_a_secret_is_rotated(
-    secret: str, age_seconds: int, genuine: bool
-) -> None:
-    body, sent_at = b'{"notify_id":"00"}', str(int(time.time()) - age_seconds)
-    digests = [
-        hmac.new(key.encode(), f"00.{sent_at}.".encode() + body, hashlib.sha256).digest() for key in ("older", SECRET)
-    ]
-    headers = {
-        "webhook-id": "00",
-        "webhook-timestamp": sent_at,
-        "webhook-signature": " ".join("v1," + base64.b64encode(digest).decode() for digest in digests),
-    }
-
-    assert example_module("sign").is_genuine_webhook(secret, headers, body) is genuine
-
-
 def test_a_minted_club_token_has_the_claims_that_the_guide_asks_for() -> None:
     token = example_module("club").mint_token(SECRET, APP_ID, 3, ["settlements:read"])
 
@@ -238,8 +197,9 @@ def test_a_walk_gives_back_each_page_context_and_keeps_the_query_and_the_decimal
     assert pages[0]["total_amt"] == Decimal("733.25")
 
 
-def test_every_program_snippet_of_the_guide_is_a_piece_of_an_example() -> None:
-    snippets = [(fence, text) for fence, text in blocks_of_guide() if fence in SOURCES_BY_FENCE]
+@pytest.mark.parametrize("guide", [API_GUIDE, NOTIFICATIONS_GUIDE], ids=lambda guide: guide.name)
+def test_every_program_snippet_of_a_guide_is_a_piece_of_an_example(guide: Path) -> None:
+    snippets = [(fence, text) for fence, text in blocks_of(guide) if fence in SOURCES_BY_FENCE]
 
     strays = [
         text
@@ -247,6 +207,7 @@ def test_every_program_snippet_of_the_guide_is_a_piece_of_an_example() -> None:
         if not any(text in (EXAMPLES / name).read_text(encoding="utf-8") for name in SOURCES_BY_FENCE[fence])
     ]
 
+    assert snippets
     assert strays == []
 
 
@@ -254,7 +215,7 @@ def test_every_program_snippet_of_the_guide_is_a_piece_of_an_example() -> None:
 def test_the_guide_shows_how_to_sign_in_every_language(fence: str) -> None:
     assert any(
         language == fence and re.search(r"\bsign\(", text) and "Sud-Auth" in text
-        for language, text in blocks_of_guide()
+        for language, text in blocks_of(API_GUIDE)
     )
 
 
@@ -265,22 +226,9 @@ def test_the_guide_publishes_the_vector() -> None:
     assert VECTOR_SIGNATURE in guide
 
 
-def test_the_signatures_of_the_notification_in_the_guide_are_right() -> None:
-    guide = API_GUIDE.read_text(encoding="utf-8")
-    [body] = [text.strip() for fence, text in blocks_of_guide() if fence == "json" and text.startswith('{"notify_id"')]
-    notification = json.loads(body)
-    secret, sent_at = "test-app-secret", notification["notify_time"]
-
-    sud_signature = signature_of(notification["app_id"], secret, sent_at, "keVJLJTItd1VBtGT", body.encode())
-    signed = f"{notification['notify_id']}.{sent_at[:-3]}.{body}".encode()
-    digest = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
-
-    assert f"Sud-Signature: {sud_signature}\n" in guide
-    assert f"webhook-signature: v1,{base64.b64encode(digest).decode()}\n" in guide
-
-
-def test_every_json_block_of_the_guide_is_json() -> None:
-    blocks = [text for fence, text in blocks_of_guide() if fence == "json"]
+@pytest.mark.parametrize("guide", [API_GUIDE, NOTIFICATIONS_GUIDE], ids=lambda guide: guide.name)
+def test_every_json_block_of_a_guide_is_json(guide: Path) -> None:
+    blocks = [text for fence, text in blocks_of(guide) if fence == "json"]
 
     assert blocks
     for block in blocks:
