@@ -12,19 +12,21 @@ from settlectl.deployment import Deployment, chosen
 from settlectl.failures import AppAlreadyExists, BadInput, NoSuchApp
 from settlement.apps import APP_ID, ROLES, App, AppChanges, AppExists, AppNotFound, Role, SecretVersion, Status
 from settlement.clock import now_ms
+from settlement.rotation import FIRST_VERSION, state_of
 from settlement.sender import UrlNotAllowed, check_url
 from settlement.signing import directory_signature, webhook_library_secret
 
-FIRST_VERSION = 1
 MAX_TEXT_BYTES = 128
+SHOWN_ONCE = "The secret is not stored and cannot be shown again."
 IN_FORCE = "It takes up to 30 s until this is in force everywhere."
 
 
 @dataclass(frozen=True, slots=True)
-class CreatedApp:
-    """A new app, and its secret, which is nowhere stored: it is shown this once."""
+class NewSecret:
+    """A secret just made. It is nowhere stored: it is shown this once."""
 
     app: App
+    version: int
     secret: str
     directory_url: str
 
@@ -37,15 +39,25 @@ class CreatedApp:
         return {
             "app_id": self.app.app_id,
             "secret": self.secret,
-            "secret_version": FIRST_VERSION,
+            "secret_version": self.version,
             "webhook_secret": self.webhook_secret,
             "directory_url": self.directory_url,
-            "name": self.app.name,
-            "roles": sorted(self.app.roles),
-            "notify_url": self.app.notify_url,
-            "mg_ids": sorted(self.app.mg_ids),
-            "for_apps": sorted(self.app.for_apps),
         }
+
+    def facts(self) -> dict[str, str]:
+        return {
+            "secret": self.secret,
+            "secret version": str(self.version),
+            "webhook secret": self.webhook_secret,
+            "API directory": self.directory_url,
+        }
+
+
+def new_secret(deployment: Deployment, app: App) -> NewSecret:
+    """Of the app's newest version."""
+    newest = app.secret_versions[-1]
+    secret = deployment.keyring.app_secret(app.app_id, newest.version, newest.generation)
+    return NewSecret(app, newest.version, secret, directory_url(deployment, app.app_id, secret))
 
 
 def create_app(
@@ -57,10 +69,10 @@ def create_app(
     notify_url: str | None = None,
     mg_ids: Iterable[str] = (),
     for_apps: Iterable[str] = (),
-) -> CreatedApp:
+) -> NewSecret:
     """Stores a new app. Raises BadInput, AppAlreadyExists."""
     new = App(
-        app_id=_checked_app_id(app_id),
+        app_id=checked_app_id(app_id),
         name=_checked_text("name", name or app_id),
         roles=frozenset(role for role in ROLES if role in _checked_roles(list(roles))),
         status="enabled",
@@ -76,8 +88,7 @@ def create_app(
         deployment.apps.create(new, deployment.keyring)
     except AppExists as error:
         raise AppAlreadyExists(app_id) from error
-    secret = deployment.keyring.app_secret(app_id, FIRST_VERSION, new.secret_versions[0].generation)
-    return CreatedApp(new, secret, directory_url(deployment, app_id, secret))
+    return new_secret(deployment, new)
 
 
 def directory_url(deployment: Deployment, app_id: str, secret: str) -> str:
@@ -109,7 +120,7 @@ def update_app(
         changes["for_apps"] = _checked_for_apps(for_apps)
     if not changes:
         raise BadInput("nothing to change: give --name, --notify-url, --no-notify-url, --mg-id or --for-app")
-    roles = deployment.app(_checked_app_id(app_id)).roles  # for ever: what is read here still holds below
+    roles = deployment.app(checked_app_id(app_id)).roles  # for ever: what is read here still holds below
     _check_reports(roles, changes.get("mg_ids"), changes.get("for_apps"))
     try:
         return deployment.apps.update(app_id, **changes)
@@ -120,7 +131,7 @@ def update_app(
 def set_status(deployment: Deployment, app_id: str, status: Status) -> None:
     """In force everywhere within 30 s. Raises NoSuchApp."""
     try:
-        deployment.apps.set_status(_checked_app_id(app_id), status)
+        deployment.apps.set_status(checked_app_id(app_id), status)
     except AppNotFound as error:
         raise NoSuchApp(app_id) from error
 
@@ -153,15 +164,30 @@ def app_facts(app: App) -> dict[str, Any]:
         "notify_url": app.notify_url,
         "mg_ids": sorted(app.mg_ids),
         "for_apps": sorted(app.for_apps),
-        "secret_versions": [
-            {"version": version.version, "retires_at_ms": version.retires_at_ms} for version in app.secret_versions
-        ],
-        "signing_version": app.signing_version,
+        **secret_facts(app),
         "created_at_ms": app.created_at_ms,
     }
 
 
-def _checked_app_id(app_id: str, option: str = "app-id") -> str:
+def secret_facts(app: App) -> dict[str, Any]:
+    """Its versions, each with its state now: signs, accepted, ended. Accepted is what signs, too."""
+    now = now_ms()
+    return {
+        "secret_versions": [
+            {"version": v.version, "state": state_of(app, v, now), "retires_at_ms": v.retires_at_ms}
+            for v in app.secret_versions
+        ],
+        "signing_version": app.signing_version,
+    }
+
+
+def secrets_text(app: App) -> str:
+    """The same for people."""
+    now = now_ms()
+    return ", ".join(f"{v.version} {state_of(app, v, now)}{_ending(v, now)}" for v in reversed(app.secret_versions))
+
+
+def checked_app_id(app_id: str, option: str = "app-id") -> str:
     if not APP_ID.fullmatch(app_id):
         raise BadInput(f"--{option} {app_id!r}: must be 1 to 64 of the characters A-Z a-z 0-9 _ -")
     return app_id
@@ -178,7 +204,7 @@ def _checked_mg_ids(mg_ids: Iterable[str]) -> frozenset[str]:
 
 
 def _checked_for_apps(for_apps: Iterable[str]) -> frozenset[str]:
-    return frozenset(_checked_app_id(for_app, "for-app") for for_app in for_apps)
+    return frozenset(checked_app_id(for_app, "for-app") for for_app in for_apps)
 
 
 def _check_reports(roles: frozenset[Role], mg_ids: frozenset[str] | None, for_apps: frozenset[str] | None) -> None:
@@ -243,19 +269,19 @@ def _create(
     for lack in what_a_game_server_lacks(deployment, created.app):
         warn(lack)
     if as_json:
-        print_value(created.to_json())
+        facts = app_facts(created.app)
+        print_value(
+            created.to_json() | {name: facts[name] for name in ("name", "roles", "notify_url", "mg_ids", "for_apps")}
+        )
         return
     print_facts(
         {
             "app": f"{created.app.app_id} ({', '.join(sorted(created.app.roles))})",
-            "secret": created.secret,
-            "secret version": str(FIRST_VERSION),
-            "webhook secret": created.webhook_secret,
-            "API directory": created.directory_url,
+            **created.facts(),
             "told at": created.app.notify_url or "- (no notify_url: it asks)",
         }
     )
-    note("The secret is not stored and cannot be shown again.")
+    note(SHOWN_ONCE)
 
 
 @commands.command("list", help="All apps, by id.")
@@ -275,24 +301,33 @@ def _list(context: typer.Context, as_json: AsJson = False) -> None:
         note("No apps yet; make one: settlectl app create --help")
 
 
-@commands.command("show", help="One app. Never shows a secret.")
+@commands.command(
+    "show",
+    help="""
+    One app. Never shows a secret.
+
+    Of each version of its secret it tells whether it signs (Sud-Signature),
+    is accepted as well, perhaps until an end, or has ended.
+
+        settlectl app show --app-id shop-1
+        settlectl app show --app-id shop-1 --json
+    """,
+)
 def _show(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
-    _print_app(chosen(context).app(_checked_app_id(app_id)), as_json=as_json)
+    _print_app(chosen(context).app(checked_app_id(app_id)), as_json=as_json)
 
 
 def _print_app(app: App, *, as_json: bool) -> None:
     if as_json:
         print_value(app_facts(app))
         return
-    in_use = app.versions_in_use(now_ms())
     facts = {
         "app": app.app_id,
         "name": app.name,
         "roles": ", ".join(sorted(app.roles)),
         "status": app.status,
         "told at": app.notify_url or "- (no notify_url: it asks)",
-        "secret versions": ", ".join(f"{version.version}{_ending(version)}" for version in in_use) or "none in use",
-        "signs with": f"version {app.signing_version}",
+        "secret versions": secrets_text(app),
         "created": _date(app.created_at_ms),
     }
     if "game" in app.roles:
@@ -362,5 +397,8 @@ def _date(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(time_ms // 1000, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _ending(version: SecretVersion) -> str:
-    return "" if version.retires_at_ms is None else f" (until {_date(version.retires_at_ms)})"
+def _ending(version: SecretVersion, now: int) -> str:
+    if version.retires_at_ms is None:
+        return ""
+    when = f"{datetime.fromtimestamp(version.retires_at_ms // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f" {'until' if now < version.retires_at_ms else 'at'} {when}"

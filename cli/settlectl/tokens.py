@@ -15,7 +15,7 @@ from settlement.callers import CLUB_SCOPES
 from settlement.clock import now_ms
 from settlement.tokens import MAX_LIFETIME_SECONDS, mint
 
-_TTL = re.compile(r"([1-9][0-9]{0,8})([smhd])")
+_DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
 
@@ -42,11 +42,11 @@ def mint_token(deployment: Deployment, app_id: str, scopes: list[str], ttl_secon
     return MintedToken(token, issued_at + ttl_seconds, app)
 
 
-def seconds_of(ttl: str) -> int:
+def seconds_of(duration: str, option: str = "ttl") -> int:
     """Seconds of `90s`, `15m`, `12h` or `30d`. Raises BadInput."""
-    match = _TTL.fullmatch(ttl)
+    match = _DURATION.fullmatch(duration)
     if match is None:
-        raise BadInput(f"--ttl {ttl!r}: write a whole number and s, m, h or d, such as 12h or 30d")
+        raise BadInput(f"--{option} {duration!r}: write a whole number and s, m, h or d, such as 12h or 30d")
     return int(match[1]) * _UNIT_SECONDS[match[2]]
 
 

@@ -117,7 +117,7 @@ def test_show_and_list_tell_of_an_app_without_its_secret(run: Run, deployment: D
         "notify_url": None,
         "mg_ids": ["g1"],
         "for_apps": ["m1"],
-        "secret_versions": [{"version": 1, "retires_at_ms": None}],
+        "secret_versions": [{"version": 1, "state": "signs", "retires_at_ms": None}],
         "signing_version": 1,
     }
     listed = run("app", "list", "--json").json
@@ -127,6 +127,7 @@ def test_show_and_list_tell_of_an_app_without_its_secret(run: Run, deployment: D
     for arguments in (["app", "show", "--app-id", app_id], ["app", "list"]):
         ran = run(*arguments)
         assert "对战" in ran.stdout
+        assert ("1 signs" in ran.stdout) == ("show" in arguments)
         assert secret not in ran.stdout + ran.stderr
 
 

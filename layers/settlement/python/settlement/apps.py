@@ -4,7 +4,8 @@
                         asc#{signature}          a pointer of the API directory: app and version of the secret
     roles               club, merchant, game
     status              enabled | disabled
-    secret_versions     {"1": {"generation": 1, "retires_at": ms, where it is being retired}}
+    secret_versions     {"1": {"generation": 1, "retires_at": ms, where it is being retired}}; the highest number ever
+                        given is always among them
     signing_version     the version that Sud-Signature is made with
     notify_url          absent: the app is told nothing and asks
     mg_ids, for_apps    the games a game server reports of, and the merchants it reports to
@@ -14,11 +15,11 @@ What is empty is left out. Source: DESIGN sections 5 and 6.
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack
 
-from settlement.keyring import Keyring
+from settlement.keyring import Keyring, MasterSecretUnusable
 from settlement.signing import directory_signature
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ ROLES: Final[tuple[Role, ...]] = ("club", "merchant", "game")
 APP_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CACHE_SECONDS: Final = 30.0
 _CACHE_APPS = 1024
+_TRIES = 10
 _POINTER = "asc#"
 _DIRECTORY_SIGNATURE = re.compile(r"[0-9a-f]{32}")
 
@@ -44,6 +46,10 @@ class AppExists(Exception):
 
 class AppNotFound(Exception):
     """There is no app of this id."""
+
+
+class AppContended(Exception):
+    """Others wrote the app's secret versions before us, again and again; we wrote nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +103,23 @@ class AppRegistry:
 
     def find(self, app_id: str) -> App | None:
         """The app, at most 30 s old. One that is not there is asked for again each time: it may be made any moment."""
-        cached = self._cache.get(app_id)
-        if cached is not None and time.monotonic() - cached[0] < CACHE_SECONDS:
+        cached, asked_at = self._cache.get(app_id), time.monotonic()
+        if cached is not None and asked_at - cached[0] < CACHE_SECONDS:
             return cached[1]
         app = self.read(app_id)
         self._cache.pop(app_id, None)
         if app is not None:
             if len(self._cache) >= _CACHE_APPS:
                 del self._cache[next(iter(self._cache))]  # the one read longest ago
-            self._cache[app_id] = (time.monotonic(), app)
+            self._cache[app_id] = (asked_at, app)
         return app
 
     def read(self, app_id: str) -> App | None:
-        """The app as it is stored now."""
+        """The app as it is stored now: an older copy, kept for 30 s, would outlast them."""
         if not APP_ID.fullmatch(app_id):
             return None
-        item = self._dynamodb.get_item(TableName=self._table, Key={"app_id": {"S": app_id}}).get("Item")
+        key: Item = {"app_id": {"S": app_id}}
+        item = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         return None if item is None else _app(item)
 
     def find_by_directory(self, signature: str, now_ms: int) -> App | None:
@@ -192,6 +199,62 @@ class AppRegistry:
         except self._dynamodb.exceptions.ConditionalCheckFailedException as error:
             raise AppNotFound(app_id) from error
 
+    def change_secrets(self, app_id: str, decide: Callable[[App], App], keyring: Keyring) -> App:
+        """Stores the secret versions and the signing version that `decide` makes of the app; returns the app.
+
+        A write that lost a race reads and decides again. In force within 30 s. Raises AppNotFound, AppContended, and
+        what `decide` raises.
+        """
+        for _ in range(_TRIES):
+            seen = self.read(app_id)
+            if seen is None:
+                raise AppNotFound(app_id)
+            wanted = decide(seen)
+            if wanted == seen or self._replace_secrets(seen, wanted, keyring):
+                return wanted
+        raise AppContended(app_id)
+
+    def _replace_secrets(self, seen: App, wanted: App, keyring: Keyring) -> bool:
+        """Versions, which signs, and directory pointers, all or nothing; False where the row is not what was seen."""
+        pointers: list[TransactWriteItemTypeDef] = [
+            {"Put": {"TableName": self._table, "Item": _pointer_item(wanted, version, keyring)}}
+            for version in _without(wanted, seen)
+        ]
+        for version in _without(seen, wanted):
+            try:
+                key = _pointer_item(seen, version, keyring)["app_id"]
+            except MasterSecretUnusable:
+                continue  # its generation was removed: the pointer stays, and leads to a version that is not in use
+            pointers.append({"Delete": {"TableName": self._table, "Key": {"app_id": key}}})
+        try:
+            self._dynamodb.transact_write_items(
+                TransactItems=[
+                    {
+                        "Update": {
+                            "TableName": self._table,
+                            "Key": {"app_id": {"S": seen.app_id}},
+                            "UpdateExpression": "SET secret_versions = :versions, signing_version = :signing",
+                            # 1. the versions are those that the decision saw, which also means that the app is there
+                            # 2. and so is the one that signs
+                            "ConditionExpression": "secret_versions = :seen AND signing_version = :seen_signing",
+                            "ExpressionAttributeValues": {
+                                ":versions": _versions_item(wanted),
+                                ":signing": {"N": str(wanted.signing_version)},
+                                ":seen": _versions_item(seen),
+                                ":seen_signing": {"N": str(seen.signing_version)},
+                            },
+                        }
+                    },
+                    *pointers,
+                ]
+            )
+        except self._dynamodb.exceptions.TransactionCanceledException as error:
+            codes = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", [])}
+            if codes and codes <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+                return False
+            raise
+        return True
+
     def all(self) -> Iterator[App]:
         """Every app, in no order: the whole table is the answer, so a scan is the cheapest way to it. For operators."""
         pages = self._dynamodb.get_paginator("scan").paginate(
@@ -231,7 +294,7 @@ def _item(app: App) -> "Item":
         "name": {"S": app.name},
         "roles": {"SS": sorted(app.roles)},
         "status": {"S": app.status},
-        "secret_versions": {"M": {str(v.version): _version_item(v) for v in app.secret_versions}},
+        "secret_versions": _versions_item(app),
         "signing_version": {"N": str(app.signing_version)},
         "created_at": {"N": str(app.created_at_ms)},
     }
@@ -252,6 +315,16 @@ def _pointer_item(app: App, version: SecretVersion, keyring: Keyring) -> "Item":
         "points_to": {"S": app.app_id},
         "secret_version": {"N": str(version.version)},
     }
+
+
+def _without(app: App, other: App) -> list[SecretVersion]:
+    """The versions of one state of an app that another has not."""
+    others = {version.version for version in other.secret_versions}
+    return [version for version in app.secret_versions if version.version not in others]
+
+
+def _versions_item(app: App) -> "AttributeValueTypeDef":
+    return {"M": {str(version.version): _version_item(version) for version in app.secret_versions}}
 
 
 def _version_item(version: SecretVersion) -> "AttributeValueTypeDef":
