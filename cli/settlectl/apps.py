@@ -9,6 +9,7 @@ import typer
 
 from settlectl.console import AsJson, note, print_facts, print_table, print_value, warn
 from settlectl.deployment import Deployment, chosen
+from settlectl.draining import release_when_enabled
 from settlectl.failures import AppAlreadyExists, BadInput, NoSuchApp
 from settlement.apps import APP_ID, ROLES, App, AppChanges, AppExists, AppNotFound, Role, SecretVersion, Status
 from settlement.clock import now_ms
@@ -382,6 +383,8 @@ def _disable(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> 
 @commands.command("enable", help="Let a disabled app call again; what was held goes out. In force within 30 s.")
 def _enable(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
     _set_status(context, app_id, "enabled", as_json=as_json)
+    if why := release_when_enabled(chosen(context), app_id):
+        warn(f"what was held goes out some minutes later: {why}")
 
 
 def _set_status(context: typer.Context, app_id: str, status: Status, *, as_json: bool) -> None:

@@ -44,11 +44,15 @@ def print_facts(facts: dict[str, str]) -> None:
         results().print(Text.assemble((name.ljust(width), "dim"), value), soft_wrap=True)
 
 
-def print_table(columns: list[str], rows: list[list[str]]) -> None:
+def print_table(columns: list[str], rows: list[list[str]], *, folded: bool = True) -> None:
+    """`folded` keeps it within the terminal; else the terminal breaks lines, and ids stay whole for copying."""
     table = Table(*columns, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*(Text(cell, overflow="fold") for cell in row))
-    results().print(table)
+    console = results()
+    if not folded:
+        console.width = _WIDTH_OF_FILES
+    console.print(table)
 
 
 def note(text: str) -> None:

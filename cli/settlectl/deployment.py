@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import botocore.session
@@ -21,10 +21,26 @@ from pydantic import BaseModel, ValidationError
 from settlectl.failures import BadInput, NoStack, NoSuchApp
 from settlement.apps import App, AppRegistry
 from settlement.keyring import Keyring
+from settlement.ledger import Ledger
+from settlement.queue import NotificationQueue
+from settlement.store import Store
+from settlement.totals import Totals
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 STACK_FILE: Final = Path(".local", "stack.json")
 LOCAL_KEY: Final = "test"
 """Access key and secret of the local stack's root: it enforces IAM, and the user's own keys are never sent to it."""
+NEEDED_OUTPUTS: Final = (
+    "BaseUrl",
+    "SettlementTableName",
+    "TotalsTableName",
+    "NotificationTableName",
+    "AppTableName",
+    "NotificationQueueUrl",
+    "MasterSecretId",
+)
 _CALLS: Final = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
 
 
@@ -35,6 +51,7 @@ class StackFile(BaseModel):
     endpoint_url: str
     region: str
     tables: dict[str, str]
+    queue_url: str
     master_secret_id: str
     pid: int
 
@@ -47,6 +64,8 @@ class Deployment:
     """What every path of the two APIs is appended to, without a slash at the end."""
     tables: Mapping[str, str]
     """Logical names of template.yaml, such as AppTable, to the names that were given."""
+    queue_url: str
+    """Of the notifications'."""
     master_secret_id: str
     allows_local_receivers: bool
     """Whether a notify_url may be http and lead to a private address here."""
@@ -56,8 +75,25 @@ class Deployment:
 
     @cached_property
     def apps(self) -> AppRegistry:
-        dynamodb = self.session.client("dynamodb", endpoint_url=self.endpoint_url, config=self._calls)
-        return AppRegistry(dynamodb, self.tables["AppTable"])
+        return AppRegistry(self._dynamodb, self.tables["AppTable"])
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self._dynamodb, self.tables["NotificationTable"])
+
+    @cached_property
+    def totals(self) -> Totals:
+        # How many shards a deployment writes is nothing to who settles nothing: all that there are are read.
+        return Totals(self._dynamodb, self.tables["TotalsTable"], shards=1)
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self._dynamodb, self.tables["SettlementTable"], self.totals, self.ledger)
+
+    @cached_property
+    def queue(self) -> NotificationQueue:
+        sqs = self.session.client("sqs", endpoint_url=self.endpoint_url, config=self._calls)
+        return NotificationQueue(sqs, self.queue_url)
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -65,6 +101,10 @@ class Deployment:
             lambda: self.session.client("secretsmanager", endpoint_url=self.endpoint_url, config=self._calls),
             self.master_secret_id,
         )
+
+    @cached_property
+    def _dynamodb(self) -> "DynamoDBClient":
+        return self.session.client("dynamodb", endpoint_url=self.endpoint_url, config=self._calls)
 
     @property
     def _calls(self) -> Config:
@@ -126,7 +166,7 @@ def on_aws(stack_name: str, region: str | None = None, profile: str | None = Non
     parameters = {
         parameter["ParameterKey"]: parameter.get("ParameterValue") for parameter in stacks[0].get("Parameters", [])
     }
-    missing = [name for name in ("BaseUrl", "AppTableName", "MasterSecretId") if name not in outputs]
+    missing = [name for name in NEEDED_OUTPUTS if name not in outputs]
     if missing:
         raise NoStack(
             f"stack {stack_name} ({stacks[0]['StackStatus']}) has no output {', '.join(missing)}: not Settlepoint's, "
@@ -136,6 +176,7 @@ def on_aws(stack_name: str, region: str | None = None, profile: str | None = Non
         name=stack_name,
         base_url=outputs["BaseUrl"].rstrip("/"),
         tables={name.removesuffix("Name"): value for name, value in outputs.items() if name.endswith("TableName")},
+        queue_url=outputs["NotificationQueueUrl"],
         master_secret_id=outputs["MasterSecretId"],
         allows_local_receivers=parameters.get("AllowLocalReceivers") == "true",
         session=session,
@@ -153,6 +194,7 @@ def _of_file(path: Path) -> Deployment:
         name="the local stack",
         base_url=stack.base_url.rstrip("/"),
         tables=stack.tables,
+        queue_url=stack.queue_url,
         master_secret_id=stack.master_secret_id,
         allows_local_receivers=True,
         session=local_session(stack.region),

@@ -6,7 +6,19 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
-from settlectl import apps, listening, orders, sud, tokens
+from settlectl import (
+    apps,
+    catching_up,
+    listening,
+    notifications,
+    orders,
+    pinging,
+    rotation,
+    settlements,
+    sud,
+    tokens,
+    totals,
+)
 from settlectl.console import fail
 from settlectl.deployment import Choice
 from settlectl.failures import CommandFailed
@@ -55,16 +67,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # its tracebacks would show secrets
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+apps.commands.add_typer(rotation.commands)  # without a name: they are commands of `app`
+apps.commands.add_typer(pinging.commands)
+notifications.commands.add_typer(catching_up.commands)
 app.add_typer(apps.commands, name="app")
 app.add_typer(tokens.commands, name="token")
 app.add_typer(orders.commands, name="order")
+app.add_typer(notifications.commands, name="notifications")
+app.add_typer(settlements.commands, name="settlements")
+app.add_typer(totals.commands, name="totals")
 app.add_typer(sud.commands, name="sud")
 app.command("listen")(listening.listen)
 
 
 @app.callback(
     help="""
-    The operator's tool of Settlepoint: apps, tokens, orders, callbacks.
+    The operator's tool of Settlepoint: apps, tokens, orders, notifications,
+    settlements, totals.
 
     Works on the local stack that `make run` keeps for the current folder's
     project, or on AWS with --stack-name, --region and --profile. These three

@@ -5,10 +5,11 @@ from collections import deque
 from aws_lambda_powertools.metrics import MetricUnit
 
 from settlement import clients
+from settlement.breaker import FIRST_PACE
 from settlement.clock import now_ms
 from settlement.door import Door, Event, background
-from settlement.ledger import DUE_SHARDS, SWEEP_GRACE_MS, Ledger, Message
-from settlement.queue import NotificationQueue
+from settlement.ledger import DUE_SHARDS, SWEEP_GRACE_MS, BreakerDue, Due, Ledger, Message
+from settlement.queue import NotificationQueue, Release
 
 door = Door("requeue_notifications")
 ledger = Ledger(clients.dynamodb(), door.settings.notification_table)
@@ -30,9 +31,18 @@ def handler(_: Event) -> None:
         shards.append(shard)  # one page of each in turn: no shard waits for another's backlog
         # Due again in a minute before it is sent: a crash in between costs a minute, not the notification.
         ours = [due for due in page if ledger.postpone(due, now_ms() + SWEEP_GRACE_MS)]
-        queue.send([Message(due.notify_id, due.app_id, due.attempt_number) for due in ours])
-        sent += len(ours)
-        oldest_ms = max([oldest_ms, *(started_ms - due.next_attempt_at_ms for due in page)])
+        queue.send([message_of(due) for due in ours])
+        sent += sum(isinstance(due, Due) for due in ours)
+        waited_ms = [started_ms - due.next_attempt_at_ms for due in page if isinstance(due, Due)]
+        oldest_ms = max([oldest_ms, *waited_ms])
     door.count("NotificationsRequeued", sent)
     door.metrics.add_metric("OldestOverdueSeconds", MetricUnit.Seconds, oldest_ms / 1000)
     door.log.info("swept", extra={"door": door.name, "sent": sent, "oldest_ms": oldest_ms})
+
+
+def message_of(due: Due | BreakerDue) -> Message | Release:
+    match due:
+        case BreakerDue(app_id):
+            return Release(app_id, FIRST_PACE)
+        case Due(notify_id, app_id, attempt_number):
+            return Message(notify_id, app_id, attempt_number)

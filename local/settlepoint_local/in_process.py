@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from threading import RLock
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
@@ -27,7 +28,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
 from moto.dynamodb.models.dynamo_type import Item
 from moto.sqs.models import sqs_backends
 
@@ -106,15 +107,16 @@ def aws() -> Iterator[None]:
     os.environ.clear()
     os.environ.update(clean | credentials)
     try:
-        with mock_aws():
+        with mock_aws(), _one_call_at_a_time():
             _forget_clients()
             for name, definition in table_definitions().items():
                 boto3.client("dynamodb").create_table(TableName=name, **definition)  # type: ignore[misc]
-            queue_url = boto3.client("sqs").create_queue(QueueName="NotificationQueue")["QueueUrl"]
+            queues = ("NotificationQueue", "DeadLetterQueue")
+            urls = {name: boto3.client("sqs").create_queue(QueueName=name)["QueueUrl"] for name in queues}
             secret = simplejson.dumps({str(GENERATION): Scene().master})
             boto3.client("secretsmanager").create_secret(Name=MASTER_SECRET_ID, SecretString=secret)
             names = {name: name for name in table_definitions()}
-            os.environ.update(environment({**names, "NotificationQueue": queue_url, "MasterSecret": MASTER_SECRET_ID}))
+            os.environ.update(environment({**names, **urls, "MasterSecret": MASTER_SECRET_ID}))
             keyring = Keyring(clients.secrets_manager, MASTER_SECRET_ID)
             for app in APPS.values():
                 AppRegistry(clients.dynamodb(), "AppTable").create(app, keyring)
@@ -123,6 +125,24 @@ def aws() -> Iterator[None]:
         _forget_clients()
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextmanager
+def _one_call_at_a_time() -> Iterator[None]:
+    """moto checks a condition and then writes: of two threads both might win, as they cannot in DynamoDB."""
+    lock = RLock()
+
+    def alone(call: Callable[..., Any]) -> Callable[..., Any]:
+        def locked(*arguments: Any, **named: Any) -> Any:
+            with lock:
+                return call(*arguments, **named)
+
+        return locked
+
+    with ExitStack() as patches:
+        for name in ("put_item", "update_item", "delete_item", "transact_write_items", "get_item", "query", "scan"):
+            patches.enter_context(patch.object(DynamoDBBackend, name, alone(getattr(DynamoDBBackend, name))))
+        yield
 
 
 @contextmanager
@@ -138,7 +158,8 @@ def world() -> Iterator["World"]:
     finally:
         made.cold_start()
         backend.tables = tables
-        _sqs_queue()._messages.clear()  # noqa: SLF001  # purge_queue may be called once a minute
+        for queue in sqs_backends[DEFAULT_ACCOUNT_ID][REGION].queues.values():
+            queue._messages.clear()  # noqa: SLF001  # purge_queue may be called once a minute
         os.environ.clear()
         os.environ.update(variables)
 
@@ -247,8 +268,7 @@ class World:
         """Forgets the loaded functions, and so what they remember of apps and settings."""
         for module in self._modules.values():
             if hasattr(module, "threads"):
-                module.threads.shutdown()
-                module.courier.send.__self__._resolvers.shutdown()  # noqa: SLF001  # no thread outlives its world
+                module.threads.shutdown()  # none outlives its world
         self._modules.clear()
 
     # ------------------------------------------------------------------------------------------------ what is there
@@ -271,6 +291,20 @@ class World:
             for message in queue._messages  # noqa: SLF001  # receive_message would not show delayed ones
         ]
 
+    def dead_letters(self) -> list[tuple[str, dict[str, str]]]:
+        """What is in the dead-letter queue: bodies, and what is told beside them."""
+        queue = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].queues["DeadLetterQueue"]
+        return [
+            (message.body, {name: value["StringValue"] for name, value in message.message_attributes.items()})
+            for message in queue._messages  # noqa: SLF001
+        ]
+
+    def take_messages(self) -> list[dict[str, Any]]:
+        """What waits in the queue, which is empty then."""
+        taken = self.messages()
+        _sqs_queue()._messages.clear()  # noqa: SLF001
+        return taken
+
     def digest(self) -> str:
         """Of the four tables, whole."""
         digest = hashlib.sha256()
@@ -285,12 +319,25 @@ class World:
 
     @contextmanager
     def failing(
-        self, service: str, operation: str, code: str = "InternalServerError", *, times: int = 1_000_000, **answer: Any
+        self,
+        service: str,
+        operation: str,
+        code: str = "InternalServerError",
+        *,
+        times: int = 1_000_000,
+        where: str = "",
+        **answer: Any,
     ) -> Iterator[list[str]]:
-        """The next calls of one AWS operation, `times` of them, fail with `code`; gives back the calls made so far."""
+        """The next calls of one AWS operation, `times` of them, fail with `code`; gives back the calls made so far.
+
+        `where` is a text that the call's body must hold.
+        """
         calls: list[str] = []
 
-        def fail(**_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
+        def fail(params: Mapping[str, Any], **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
+            body = params["body"]
+            if where not in (body.decode() if isinstance(body, bytes) else str(body)):
+                return None
             calls.append(operation)
             if len(calls) > times:
                 return None

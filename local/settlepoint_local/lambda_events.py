@@ -86,9 +86,9 @@ def stream_event(records: Sequence[tuple[str, Mapping[str, Any], Mapping[str, An
     return {"Records": [_stream_record(place, *record, now_ms) for place, record in enumerate(records)]}
 
 
-def sqs_event(bodies: Sequence[str], now_ms: int, *, group: str = "club-a") -> Event:
-    """A batch of the notification queue."""
-    return {"Records": [_sqs_record(place, body, group, now_ms) for place, body in enumerate(bodies)]}
+def sqs_event(bodies: Sequence[str], now_ms: int, *, group: str = "club-a", receives: int = 1) -> Event:
+    """A batch of the notification queue, each message received for the `receives`-th time."""
+    return {"Records": [_sqs_record(place, body, group, now_ms, receives) for place, body in enumerate(bodies)]}
 
 
 def schedule_event(now_ms: int) -> Event:
@@ -149,13 +149,13 @@ def _stream_record(
     }
 
 
-def _sqs_record(place: int, body: str, group: str, now_ms: int) -> dict[str, Any]:
+def _sqs_record(place: int, body: str, group: str, now_ms: int, receives: int) -> dict[str, Any]:
     return {
         "messageId": str(_uuid(f"message {place}")),
         "receiptHandle": base64.b64encode(_digest(f"receipt {place}")).decode(),
         "body": body,
         "attributes": {
-            "ApproximateReceiveCount": "1",
+            "ApproximateReceiveCount": str(receives),
             "SentTimestamp": str(now_ms - 50),
             "SenderId": f"AROAEXAMPLE{place:09d}:settlepoint-QueueNotificationsFunction",
             "ApproximateFirstReceiveTimestamp": str(now_ms),

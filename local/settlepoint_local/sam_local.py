@@ -30,6 +30,7 @@ def write_environment(stack: Stack, path: Path) -> None:
     names = {
         **stack.tables,
         "NotificationQueue": stack.queue_url,
+        "DeadLetterQueue": stack.dead_letter_queue_url,
         "MasterSecret": stack.master_secret_id,
         "PublicBaseUrl": "",
         "AllowLocalReceivers": "true",

@@ -18,6 +18,7 @@ from settlement.ledger import Ledger, Notification
 from settlement.notifications import club_notification, game_notification, game_notify_id
 from settlement.orders import ClubTerms, SettledClubOrder, SettledGameOrder, game_order_id
 from settlement.points import HUNDREDTHS_PER_POINT
+from settlement.queue import MAX_RECEIVES
 from settlement.settling import FULL_RATIO
 from settlement.sudauth import SudAuth
 from settlepoint_local.lambda_events import REGION, Event, api_event, schedule_event, sqs_event, stream_event
@@ -582,6 +583,10 @@ def _message(notification: Notification, attempt: int = 1) -> str:
     return simplejson.dumps({"notify_id": notification.notify_id, "attempt": attempt})
 
 
+def _release(app_id: str, pace: int = 1) -> str:
+    return simplejson.dumps({"release": app_id, "pace": pace})
+
+
 def _rows(name: str, *rows: Callable[[Scene], Change]) -> Situation:
     def event(scene: Scene) -> Event:
         return stream_event([row(scene) for row in rows], scene.now_ms)
@@ -589,8 +594,11 @@ def _rows(name: str, *rows: Callable[[Scene], Change]) -> Situation:
     return Situation("queue_notifications", name, event, _TWO_SETTLED)
 
 
-def _messages(name: str, bodies: Callable[[Scene], Sequence[str]]) -> Situation:
-    return Situation("deliver_notification", name, lambda scene: sqs_event(bodies(scene), scene.now_ms), _TWO_SETTLED)
+def _messages(name: str, bodies: Callable[[Scene], Sequence[str]], *, receives: int = 1) -> Situation:
+    def event(scene: Scene) -> Event:
+        return sqs_event(bodies(scene), scene.now_ms, receives=receives)
+
+    return Situation("deliver_notification", name, event, _TWO_SETTLED)
 
 
 NOTIFICATIONS: Final = [
@@ -611,8 +619,16 @@ NOTIFICATIONS: Final = [
     _messages("same_message_twice", lambda scene: 2 * [_message(club_settlement(scene))]),
     _messages("partly_poisoned", lambda scene: ["{", _message(club_settlement(scene)), '{"notify_id":"","attempt":1}']),
     _messages("poisoned", lambda _: ['{"notify_id":5,"attempt":"1"}']),
+    _messages("poisoned_for_the_last_time", lambda _: ['{"notify_id":5,"attempt":"1"}'], receives=MAX_RECEIVES),
     _messages("unknown_notification", lambda _: [simplejson.dumps({"notify_id": "0" * 64, "attempt": 1})]),
     _messages("later_attempt_than_due", lambda scene: [_message(club_settlement(scene), attempt=2)]),
+    _messages("release", lambda _: [_release("club-a", pace=4)]),
+    _messages("release_of_nothing", lambda _: [_release("merchant-a")]),
+    _messages("release_of_a_disabled_app", lambda _: [_release("club-disabled")]),
+    _messages(
+        "poisoned_releases",
+        lambda _: [_release(""), _release("club-a", pace=0), '{"release":"club-a"}', '{"release":"club-a","pace":"1"}'],
+    ),
     Situation("requeue_notifications", "every_minute", lambda scene: schedule_event(scene.now_ms), _TWO_SETTLED),
 ]
 

@@ -35,6 +35,7 @@ class Stack:
             name="the local stack",
             base_url=self.base_url,
             tables=self.tables,
+            queue_url=self.queue_url,
             master_secret_id=self.master_secret_id,
             allows_local_receivers=True,
             session=local_session(self.region),

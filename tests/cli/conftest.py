@@ -1,6 +1,7 @@
 """A deployment on the template's tables, and commands that run against it as if it were the local stack."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import settlectl.deployment
 from settlectl.deployment import Deployment
 from settlectl.main import app
 from settlepoint_local import in_process
+from settlepoint_local.template import table_definitions
 
 from .api import Api, serving
 
@@ -43,7 +45,8 @@ def deployment(aws: None, api: Api) -> Deployment:  # noqa: ARG001  # it lives i
     return Deployment(
         name="the test's",
         base_url=api.base_url,
-        tables={"AppTable": "AppTable"},
+        tables={name: name for name in table_definitions()},
+        queue_url=os.environ["NOTIFICATION_QUEUE_URL"],
         master_secret_id=in_process.MASTER_SECRET_ID,
         allows_local_receivers=True,
         session=boto3.Session(),

@@ -37,6 +37,7 @@ def test_the_local_stack_is_the_one_of_the_project_around_the_folder(tmp_path: P
     below.mkdir(parents=True)
     found = local(below)
     assert (found.base_url, found.tables["AppTable"], found.master_secret_id) == ("http://127.0.0.1:1/x", "apps", "m")
+    assert found.queue_url == "q"
     assert found.allows_local_receivers
     assert found.endpoint_url == "http://127.0.0.1:1"
 
@@ -78,8 +79,11 @@ def test_the_users_own_aws_settings_do_not_reach_the_local_stack(monkeypatch: py
 
 OUTPUTS = {
     "BaseUrl": "https://api.example.com/live",
-    "AppTableName": "apps-1",
+    "SettlementTableName": "orders-1",
     "TotalsTableName": "totals-1",
+    "NotificationTableName": "ledger-1",
+    "AppTableName": "apps-1",
+    "NotificationQueueUrl": "https://sqs.example.com/1/queue-1",
     "MasterSecretId": "master-1",
 }
 
@@ -114,7 +118,13 @@ def test_on_aws_the_stacks_outputs_say_where(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("boto3.Session", Session)
     found = on_aws("prod", "eu-central-1", "ops")
     assert found.base_url == "https://api.example.com/live"
-    assert found.tables == {"AppTable": "apps-1", "TotalsTable": "totals-1"}
+    assert found.tables == {
+        "SettlementTable": "orders-1",
+        "TotalsTable": "totals-1",
+        "NotificationTable": "ledger-1",
+        "AppTable": "apps-1",
+    }
+    assert found.queue_url == "https://sqs.example.com/1/queue-1"
     assert found.master_secret_id == "master-1"
     assert found.endpoint_url is None
     assert not found.allows_local_receivers
@@ -164,10 +174,14 @@ def test_an_aws_error_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 
 COMMANDS = [
     *([group, name] for group, names in {
-        "app": ["create", "list", "show", "disable", "enable"],
+        "app": [
+            "create", "list", "show", "update", "disable", "enable",
+            "rotate-secret", "activate-secret", "retire-secret",
+        ],
         "token": ["mint"],
         "sud": ["call"],
         "order": ["import"],
+        "notifications": ["list", "show", "redeliver", "replay", "backfill"],
     }.items() for name in names),
     ["listen"],
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """A receiver of notifications, written by hand: a real HTTP server on loopback that answers as it is told."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +25,10 @@ class Received:
     headers: dict[str, str]
     body: bytes
 
+    @property
+    def notify_id(self) -> str:
+        return self.headers["webhook-id"]
+
 
 class Receiver(ThreadingHTTPServer):
     daemon_threads = True
@@ -32,6 +36,8 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = Answer()
+        self.meanwhile: Callable[[], object] = lambda: None
+        """What happens while a request waits for its answer."""
         self.requests: list[Received] = []
 
     @property
@@ -45,6 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests.append(Received(self.path, dict(self.headers.items()), body))
+        self.server.meanwhile()
         answer = self.server.answer
         self.send_response(answer.status)
         for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():

@@ -51,19 +51,22 @@ def test_a_settlement_is_one_row_its_buckets_and_its_notification(
     world.replay(f"set_club_jf_settle/{key}")
 
     assert world.rows("SettlementTable") == [settled_row(settle_hundredths, amt_ratio)]
-    figures = {"h": settle_hundredths, "n": 1, "h.5": settle_hundredths, "n.5": 1}
-    hour = {f"00{name}": value for name, value in figures.items()}
-    buckets = {row.pop("bucket").split("#", 1)[0]: row for row in world.rows("TotalsTable")}
     account = {"app_openid": "club-a#openid-of-li"}
-    assert buckets == {"all": account | figures, "m": account | figures, "d": account | figures | hour}
+    figures = {"y": ("h11", "n11"), "m": ("h22", "n22"), "d": ("h00", "n00")}
+    assert {row.pop("bucket").rpartition("#")[0]: row for row in world.rows("TotalsTable")} == {
+        f"{level}{source}#{'2026-11-22'[:length]}": account
+        | {figures[level][0]: settle_hundredths, figures[level][1]: 1}
+        for level, length in (("y", 4), ("m", 7), ("d", 10))
+        for source in ("", ".5")
+    }
     [notification] = world.rows("NotificationTable")
     assert simplejson.loads(notification["body"])["data"]["settle_time"] == NOW_MS
 
 
-def test_buckets_are_named_by_utc_month_and_day(world: World) -> None:
+def test_buckets_are_named_by_utc_year_month_and_day(world: World) -> None:
     world.replay("set_club_jf_settle/settles_in_full")
     names = sorted(row["bucket"].rsplit("#", 1)[0] for row in world.rows("TotalsTable"))
-    assert names == ["all", "d#2026-11-22", "m#2026-11"]
+    assert names == ["d#2026-11-22", "d.5#2026-11-22", "m#2026-11", "m.5#2026-11", "y#2026", "y.5#2026"]
 
 
 def test_what_an_order_has_not_is_not_stored(world: World) -> None:

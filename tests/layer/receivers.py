@@ -1,6 +1,7 @@
 """Receivers on loopback that answer as badly as asked, and count who came."""
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
@@ -9,9 +10,10 @@ from threading import Event, Thread
 class Receiver:
     """One listening socket; each connection is handed to `script` with the request that it sent."""
 
-    def __init__(self, script: Callable[["Receiver", socket.socket], None]) -> None:
+    def __init__(self, script: "Script", host: str = "127.0.0.1", port: int = 0) -> None:
         self._script = script
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._host = host
+        self._socket = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port: int = self._socket.getsockname()[1]
         self.connections = 0
         self.request = b""
@@ -38,7 +40,7 @@ class Receiver:
     def stop(self) -> None:
         self.stopping.set()
         with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), 1).close()  # wakes accept
+            socket.create_connection((self._host, self.port), 1).close()  # wakes accept
         for thread in self._threads:
             thread.join(5)
         self._socket.close()
@@ -49,9 +51,12 @@ class Receiver:
             self._script(self, connection)
 
 
+type Script = Callable[[Receiver, socket.socket], None]
+
+
 @contextmanager
-def receiver(script: Callable[[Receiver, socket.socket], None]) -> Iterator[Receiver]:
-    made = Receiver(script)
+def receiver(script: Script, host: str = "127.0.0.1", port: int = 0) -> Iterator[Receiver]:
+    made = Receiver(script, host, port)
     server = Thread(target=made.serve)
     server.start()
     try:
@@ -65,15 +70,22 @@ def read_request(receiver: Receiver, connection: socket.socket) -> None:
     """Reads one request whole."""
     data = b""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(65536)
+        data += _more(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
     while len(body) < length:
-        body += connection.recv(65536)
+        body += _more(connection)
     receiver.request = head + b"\r\n\r\n" + body
 
 
-def saying(answer: bytes) -> Callable[[Receiver, socket.socket], None]:
+def _more(connection: socket.socket) -> bytes:
+    received = connection.recv(65536)
+    if not received:
+        raise ConnectionError
+    return received
+
+
+def saying(answer: bytes) -> Script:
     """Reads the request, says this, and closes."""
 
     def script(receiver: Receiver, connection: socket.socket) -> None:
@@ -83,7 +95,7 @@ def saying(answer: bytes) -> Callable[[Receiver, socket.socket], None]:
     return script
 
 
-def dripping(answer: bytes, pause_seconds: float) -> Callable[[Receiver, socket.socket], None]:
+def dripping(answer: bytes, pause_seconds: float) -> Script:
     """Says it one byte at a time."""
 
     def script(receiver: Receiver, connection: socket.socket) -> None:
@@ -96,7 +108,7 @@ def dripping(answer: bytes, pause_seconds: float) -> Callable[[Receiver, socket.
     return script
 
 
-def endless(head: bytes, chunk: bytes) -> Callable[[Receiver, socket.socket], None]:
+def endless(head: bytes, chunk: bytes) -> Script:
     def script(receiver: Receiver, connection: socket.socket) -> None:
         read_request(receiver, connection)
         connection.sendall(head)
@@ -109,3 +121,13 @@ def endless(head: bytes, chunk: bytes) -> Callable[[Receiver, socket.socket], No
 def silent(receiver: Receiver, _: socket.socket) -> None:
     """Accepts, and says nothing."""
     receiver.stopping.wait(10)
+
+
+def over_tls(context: ssl.SSLContext, script: Script) -> Script:
+    """The same, after a handshake."""
+
+    def secured(receiver: Receiver, connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as speaking:
+            script(receiver, speaking)
+
+    return secured

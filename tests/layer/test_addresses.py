@@ -2,18 +2,32 @@
 
 import ipaddress
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import cycle
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from settlement.delivery import NoAnswer, Refused, Request
+from settlement.delivery import GivenUp, NoAnswer, Refused, Request, Response, Retry, judge
 from settlement.sender import Sender, UrlNotAllowed, check_url, is_global
 
-from .receivers import Receiver, receiver
+from .receivers import Receiver, receiver, saying
 
 INNER = ["127.0.0.1", "127.255.255.254", "0.0.0.0", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1"]  # noqa: S104
-INNER += ["169.254.169.254", "169.254.170.2", "100.64.0.1", "100.127.255.255", "192.0.0.1", "192.0.0.8", "198.18.0.1"]
+INNER += [
+    "169.254.169.254",
+    "169.254.170.2",
+    "100.64.0.1",
+    "100.127.255.255",
+    "192.0.0.1",
+    "192.0.0.8",
+    "192.0.0.9",
+    "198.18.0.1",
+    "168.63.129.16",
+]
 INNER += ["192.0.2.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"]
 OUTER = [
     "1.1.1.1",
@@ -49,6 +63,8 @@ INNER_IPV6 += [
     "2001::1",
     "2001:2::1",
     "2001:10::1",
+    "2001:1::1",
+    "2001:20::1",
 ]
 INNER_IPV6 += [
     "1::1",
@@ -225,62 +241,84 @@ def test_a_local_deployment_may_use_http() -> None:
 
 # -------------------------------------------------------------------------------------------------------- real sends
 
-# Hosts that lead to loopback when a C library resolves them by itself; {port} is the trap's.
-HOSTS = ["127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "017700000001", "0"]
-HOSTS += [
-    "0.0.0.0",  # noqa: S104
-    "00000177.0.0.1",
-    "0x7f.1",
-    "127.0.0.1.",
-    "localhost",
-    "localhost.",
-    "LOCALHOST",
-    "127.000.000.001",
+NAMES = {
+    "localhost": ["127.0.0.1"],
+    "a.localhost": ["::1", "127.0.0.1"],
+    "localhost.localdomain": ["127.0.0.1"],
+    "ip6-loopback": ["::1"],
+    "127.0.0.1.nip.example": ["127.0.0.1"],
+    "metadata.google.internal": ["169.254.169.254"],
+    "metadata.internal": ["fd00:ec2::254"],
+    "mixed.example": ["8.8.8.8", "127.0.0.1"],
+    "mixed6.example": ["2606:4700::1111", "::1"],
+    "wrapped.example": ["64:ff9b::7f00:1"],
+    "zoned.example": ["fe80::1%lo"],
+    "xn--n3h.example": ["127.0.0.1"],
+}
+"""Names with answers that their owners chose."""
+REFUSED: dict[str, list[str]] = {
+    "loopback, as C libraries read numbers": [
+        "127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "2130706433", "017700000001", "0x7f000001", "0X7F000001",
+        "0x7f.0.0.1", "0x7f.1", "0177.0.0.1", "0177.1", "00000177.0.0.1", "127.000.000.001", "0x7f.0.0x0.01",
+    ],
+    "this host": ["0", "0.0.0.0", "0x0", "00", "0.1"],  # noqa: S104
+    "a dot at the end": ["127.0.0.1.", "2130706433.", "0x7f000001.", "0.", "localhost.", "169.254.169.254."],
+    "names": [*NAMES, "LOCALHOST", "LocalHost.", "A.LOCALHOST", "Metadata.Google.Internal", "mixed.example."],
+    "loopback, IPv6": [
+        "[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[0000::0001]", "[::0.0.0.1]", "[::ffff:127.0.0.1]", "[::FFFF:7F00:1]",
+        "[::127.0.0.1]", "[::7f00:1]", "[::ffff:0:127.0.0.1]", "[::ffff:0.0.0.0]",
+    ],
+    "loopback, wrapped": [
+        "[64:ff9b::127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::127.0.0.1]", "[64:ff9b:1:7f00:0:100::]",
+        "[2002:7f00:1::]", "[2002:7f00:1::1]", "[2001:0:808:808:0:0:80ff:fffe]", "[2001:0:7f00:1::808:808]",
+        "[fe80::5efe:127.0.0.1]", "[2606:4700::5efe:7f00:1]", "[2606:4700::200:5efe:7f00:1]",
+    ],
+    "metadata": [
+        "169.254.169.254", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "169.254.170.2",
+        "169.254.170.23", "169.254.169.123", "[fd00:ec2::254]", "[fd00:ec2::23]", "[::ffff:169.254.169.254]",
+        "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::]", "100.100.100.200", "192.0.0.192", "168.63.129.16",
+        "[::ffff:168.63.129.16]", "[64:ff9b::168.63.129.16]",
+    ],
+    "private, shared, reserved": [
+        "10.0.0.1", "10.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "192.168.257", "100.64.0.1",
+        "100.127.255.255", "192.0.0.1", "192.0.0.9", "198.18.0.1", "198.19.255.255", "192.0.2.1", "198.51.100.1",
+        "203.0.113.1", "240.0.0.1", "255.255.255.255", "4294967295", "224.0.0.1", "239.255.255.250", "232.1.1.1",
+        "[fc00::1]", "[fdff::1]", "[fe80::1]", "[fec0::1]", "[ff02::1]", "[ff0e::1]", "[2001:db8::1]", "[3fff::1]",
+        "[2001:2::1]", "[2001:1::1]", "[100::1]", "[5f00::1]",
+    ],
+    "not a host": [
+        "127.0.0.1%2f", "127.0.0.1%00.e.com", "%6cocalhost", "%31%32%37.0.0.1", "localhost%2e", "[::1%25lo]",
+        "[::1%lo]",
+        "[fe80::1%25eth0]", "127。0。0。1", "127．0．0．1", "１２７.0.0.1", "①②⑦.0.0.1", "ｌocalhost", "ⓛocalhost",
+        "localhost\u00ad", "[::1].example", "e.com[::1]", "[v1.x]127.0.0.1", "[::ffff:0x7f.0.0.1]", "[127.0.0.1]",
+        "a..example", ".example", "a" * 64 + ".example", "127.0.0.1,e.com", "127.0.0.1;e.com", "{127.0.0.1}", "e.com'",
+    ],
+    "a user": ["user@127.0.0.1", "user:password@127.0.0.1", "8.8.8.8@127.0.0.1", "@127.0.0.1", "a@localhost"],
+    "two readings": [
+        "127.0.0.1\\@e.com", "e.com\\@127.0.0.1", "127.0.0.1\t", "127.0.0.1\n", "127.0.0.1 ", "e.com#@127.0.0.1",
+    ],
+}  # fmt: skip
+URLS = [f"https://{host}:PORT/notify" for hosts in REFUSED.values() for host in hosts]
+URLS += [
+    "http://127.0.0.1:PORT/",
+    "HTTP://localhost:PORT/",
+    "ftp://127.0.0.1:PORT/",
+    "gopher://127.0.0.1:PORT/_x",
 ]
-HOSTS += [
-    "[::1]",
-    "[::]",
-    "[0:0:0:0:0:0:0:1]",
-    "[::ffff:127.0.0.1]",
-    "[::ffff:7f00:1]",
-    "[::127.0.0.1]",
-    "[64:ff9b::7f00:1]",
-]
-HOSTS += ["[2002:7f00:1::]", "[::ffff:0:127.0.0.1]", "[2001:0:808:808:0:0:80ff:fffe]", "[fe80::5efe:127.0.0.1]"]
-HOSTS += ["[2606:4700::5efe:7f00:1]", "[::ffff:0x7f.0.0.1]", "[fe80::1]", "[fd00::1]", "[ff02::1]", "[::1%25lo]"]
-HOSTS += [
-    "169.254.169.254",
-    "[fd00:ec2::254]",
-    "[::ffff:169.254.169.254]",
-    "10.0.0.1",
-    "192.168.0.1",
-    "100.100.100.200",
-]
-HOSTS += [
-    "metadata.google.internal",
-    "a" * 64 + ".example",
-    "a..example",
-    ".example",
-    "user@127.0.0.1",
-    "127.0.0.1\\@e.com",
-]
-HOSTS += [
-    "xn--",
-    "%6cocalhost",
-    "127.0.0.1%2f",
-    "127。0。0。1",
-    "①②⑦.0.0.1",
-    "0x7f000001.",
-    "[::1].example",
-    "127.0.0.1%00.e.com",
-    "[v1.x]127.0.0.1",
+URLS += ["//127.0.0.1:PORT/", "https:127.0.0.1:PORT", "https:/127.0.0.1:PORT/", "https:\\\\127.0.0.1:PORT\\"]
+URLS += [
+    "https://127.0.0.1:PORT",
+    "https://127.0.0.1:PORT?x",
+    "https://127.0.0.1:0PORT/",
+    "https://127.0.0.1:PORT#",
 ]
 
 
 def offline(host: str, port: int) -> list[str]:
-    """Numbers in all their spellings as the C library reads them, and no name but localhost."""
-    if host.rstrip(".").lower() == "localhost":
-        return ["127.0.0.1"]
+    """The most obliging resolver: the names above, numbers as the C library reads them, with a dot at the end too."""
+    host = host.rstrip(".")
+    if host in NAMES:
+        return NAMES[host]
     infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     return [str(info[4][0]) for info in infos]
 
@@ -289,14 +327,91 @@ def count_and_close(_: Receiver, __: socket.socket) -> None:
     pass
 
 
-@pytest.mark.parametrize("host", HOSTS)
-def test_nothing_reaches_a_trap_on_loopback(host: str) -> None:
-    with receiver(count_and_close) as trap:
-        sender = Sender(allow_local=False, resolve=offline)
-        for url in (f"https://{host}:{trap.port}/", f"http://{host}:{trap.port}/"):
-            answer = sender.send(Request(url, {}, b"{}"))
-            assert isinstance(answer, Refused) or answer == NoAnswer("name not found")
-        assert trap.connections == 0
+class Trap:
+    """Listens on loopback, IPv4 and IPv6 at one port, and keeps every connection within it."""
+
+    def __init__(self, listeners: list[Receiver]) -> None:
+        self.listeners = listeners
+        self.port = listeners[0].port
+        self.tried: list[str] = []
+
+    @property
+    def connections(self) -> int:
+        return sum(listener.connections for listener in self.listeners)
+
+
+@pytest.fixture
+def trap(monkeypatch: pytest.MonkeyPatch) -> Iterator[Trap]:
+    with ExitStack() as stack:
+        four = stack.enter_context(receiver(count_and_close))
+        listeners = [four]
+        if socket.has_dualstack_ipv6():
+            listeners.append(stack.enter_context(receiver(count_and_close, "::1", four.port)))
+        made = Trap(listeners)
+        connect = socket.create_connection
+
+        def connect_within(address: tuple[str, int], *rest: Any, **named: Any) -> socket.socket:
+            made.tried.append(address[0])
+            if not ipaddress.ip_address(address[0]).is_loopback:
+                raise ConnectionRefusedError  # a test that fails must not leave the machine either
+            return connect(address, *rest, **named)
+
+        with monkeypatch.context() as patched:
+            patched.setattr("settlement.sender.socket.create_connection", connect_within)
+            yield made
+
+
+def test_the_table_is_as_long_as_promised() -> None:
+    assert len(set(URLS)) == len(URLS) >= 80
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_url_that_leads_inside_is_refused_for_good_and_reaches_no_trap(url: str, trap: Trap) -> None:
+    answer = Sender(allow_local=False, resolve=offline).send(Request(url.replace("PORT", str(trap.port)), {}, b"{}"))
+    assert isinstance(answer, Refused)
+    assert judge(answer).outcome == GivenUp(answer.error, "refused")
+    assert (trap.tried, trap.connections) == ([], 0)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "a.localhost", "2130706433"])
+def test_the_trap_catches_what_a_local_deployment_may_do(host: str, trap: Trap) -> None:
+    if host == "[::1]" and len(trap.listeners) == 1:
+        pytest.skip("this machine has no IPv6")
+    url = f"http://{host}:{trap.port}/"
+    assert isinstance(Sender(allow_local=True, resolve=offline).send(Request(url, {}, b"{}")), NoAnswer)
+    assert trap.connections == 1
+
+
+REDIRECTS = [
+    "https://127.0.0.1:PORT/",
+    "http://127.0.0.1:PORT/",
+    "//localhost:PORT/",
+    "http://[::1]:PORT/",
+    "/x",
+]
+
+
+@pytest.mark.parametrize("location", [*REDIRECTS, "http://169.254.169.254/latest/meta-data/"])
+@pytest.mark.parametrize("head", ["201 Created", "300 Multiple Choices", "301 Moved Permanently", "302 Found",
+                                  "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"])  # fmt: skip
+def test_a_redirect_leads_nowhere(head: str, location: str, trap: Trap) -> None:
+    to = location.replace("PORT", str(trap.port))
+    said = f"HTTP/1.1 {head}\r\nLocation: {to}\r\nRefresh: 0; url={to}\r\nContent-Length: 0\r\n\r\n"
+    with receiver(saying(said.encode())) as first:
+        answer = Sender(allow_local=True).send(Request(first.url(), {}, b"{}"))
+        assert answer == Response(int(head[:3]), None, b"", complete=True)
+        assert isinstance(judge(answer).outcome, Retry)
+        assert first.connections == 1
+        assert (trap.tried, trap.connections) == (["127.0.0.1"], 0)  # the first receiver's own
+
+
+def test_a_name_that_is_bound_anew_between_check_and_connect_gains_nothing(trap: Trap) -> None:
+    bindings = cycle([["8.8.8.8"], ["127.0.0.1"], ["2606:4700::1111"], ["::1"]])
+    sender = Sender(allow_local=False, resolve=lambda *_: next(bindings))
+    for _ in range(20):
+        sender.send(Request(f"https://rebinding.example:{trap.port}/", {}, b"{}"))
+    assert trap.tried == ["8.8.8.8", "2606:4700::1111"] * 5
+    assert trap.connections == 0
 
 
 INNER_RESULTS = [[address] for address in INNER + INNER_IPV6] + [["8.8.8.8", "127.0.0.1"], ["127.0.0.1", "8.8.8.8"]]
@@ -304,13 +419,11 @@ INNER_RESULTS += [["2606:4700::1111", "::1"], ["fe80::1%lo"], ["8.8.8.8", "1.1.1
 
 
 @pytest.mark.parametrize("addresses", INNER_RESULTS)
-def test_a_name_with_any_inner_address_is_refused_for_good(addresses: list[str]) -> None:
-    with receiver(count_and_close) as trap:
-        answer = Sender(allow_local=False, resolve=lambda *_: addresses).send(
-            Request(trap.url("e.com", "https"), {}, b"")
-        )
-        assert answer == Refused("url leads to an address that is not public")
-        assert trap.connections == 0
+def test_a_name_with_any_inner_address_is_refused_for_good(addresses: list[str], trap: Trap) -> None:
+    sender = Sender(allow_local=False, resolve=lambda *_: addresses)
+    answer = sender.send(Request(f"https://e.com:{trap.port}/", {}, b""))
+    assert answer == Refused("url leads to an address that is not public")
+    assert (trap.tried, trap.connections) == ([], 0)
 
 
 def test_a_name_is_resolved_once_and_what_was_checked_is_what_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:

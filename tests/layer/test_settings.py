@@ -12,6 +12,7 @@ ENVIRONMENT = {
     "NOTIFICATION_TABLE": "n",
     "APP_TABLE": "a",
     "NOTIFICATION_QUEUE_URL": "q",
+    "DEAD_LETTER_QUEUE_URL": "d",
     "MASTER_SECRET_ID": "m",
     "PAGE_SIZE": "20",
     "TOTALS_SHARDS": "4",
@@ -22,7 +23,7 @@ ENVIRONMENT = {
 
 def test_settings_are_what_the_environment_says() -> None:
     settings = Settings.read({**ENVIRONMENT, "UNRELATED": "x"})
-    assert settings == Settings("s", "t", "n", "a", "q", "m", 20, 4, "", allow_local_receivers=False)
+    assert settings == Settings("s", "t", "n", "a", "q", "d", "m", 20, 4, "", allow_local_receivers=False)
     assert Settings.read({**ENVIRONMENT, "ALLOW_LOCAL_RECEIVERS": "true"}).allow_local_receivers is True
     assert {field.name.upper() for field in fields(Settings)} == set(ENVIRONMENT)
 

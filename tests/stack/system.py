@@ -239,9 +239,11 @@ class System:
         match name:
             case "MasterSecret":
                 return self.stack.master_secret_id
-            case "NotificationQueue":
-                attributes = self.sqs.get_queue_attributes(QueueUrl=self.stack.queue_url, AttributeNames=["QueueArn"])
-                return attributes["Attributes"]["QueueArn"]
+            case "NotificationQueue" | "DeadLetterQueue":
+                url = self.stack.queue_url if name == "NotificationQueue" else self.stack.dead_letter_queue_url
+                return self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+                    "QueueArn"
+                ]
             case _:
                 table = self.dynamodb.describe_table(TableName=self.stack.tables[name])["Table"]["TableArn"]
                 return f"{table}/{rest}" if rest else table
@@ -271,6 +273,15 @@ class System:
             yield
         finally:
             self.lambdas.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    def take_dead_letters(self) -> list[Any]:
+        """What is in the dead-letter queue, which is empty then."""
+        url = self.stack.dead_letter_queue_url
+        answer = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+        taken = answer.get("Messages", [])
+        for message in taken:
+            self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return list(taken)
 
     def waiting_messages(self, queue_url: str) -> int:
         attributes = self.sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]

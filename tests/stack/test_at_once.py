@@ -1,6 +1,7 @@
 """Sixty-four callers at one moment: one write, everybody gets the right answer."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ def codes(answers: list[Answer]) -> dict[int, int]:
 
 
 def added(before: Rows, after: Rows) -> dict[str, dict[str, int]]:
-    """What the totals' figures grew by, by kind of bucket (all, m, d), whichever of its rows was added to."""
+    """What the totals' figures grew by, by kind of row (y, y.5, m ...), whichever of its shards was added to."""
     sums: dict[str, dict[str, int]] = {}
     for sign, rows in ((-1, before), (1, after)):
         for key, row in rows.items():
@@ -38,9 +39,13 @@ def added(before: Rows, after: Rows) -> dict[str, dict[str, int]]:
 
 def once(hundredths: int, source: int, settle_time_ms: int) -> dict[str, dict[str, int]]:
     """What one settlement adds."""
-    hour = f"{settle_time_ms // 3_600_000 % 24:02d}"
-    row = {"h": hundredths, "n": 1, f"h.{source}": hundredths, f"n.{source}": 1}
-    return {"all": row, "m": row, "d": row | {f"{hour}{name}": number for name, number in row.items()}}
+    moment = datetime.fromtimestamp(settle_time_ms // 1000, UTC)
+    parts = {"y": moment.month, "m": moment.day, "d": moment.hour}
+    return {
+        f"{level}{of}": {f"h{part:02d}": hundredths, f"n{part:02d}": 1}
+        for level, part in parts.items()
+        for of in ("", f".{source}")
+    }
 
 
 def without(rows: Rows, *tables: str) -> Rows:

@@ -5,6 +5,7 @@ Nothing too little: each verb that is taken away from a deployed role makes the 
 What SAM itself grants - logs, traces, reading the stream and the queue, the stream's dead-letter queue - is not judged.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 
 from settlement import clients
-from settlement.ledger import SWEEP_GRACE_MS
+from settlement.breaker import Breaker
+from settlement.ledger import SWEEP_GRACE_MS, Ledger, Notification
+from settlement.queue import MAX_RECEIVES
 from settlement.signing import directory_signature
 from settlepoint_local import in_process
 from settlepoint_local.lambda_events import sqs_event, stream_event
@@ -64,10 +67,18 @@ def no_such_name(_: str, __: int) -> list[str]:
     return []
 
 
+def hold_one(ledger: Ledger, app_id: str, now_ms: int) -> None:
+    """One notification of an app whose receiver is trusted."""
+    notify_id = hashlib.sha256(app_id.encode()).hexdigest()
+    assert ledger.add_held(Notification(notify_id, app_id, "x", now_ms, "{}"), now_ms)
+    trusted = Breaker(app_id, trusted=True)
+    assert ledger.change_breaker(trusted, trusted.holding(now_ms, now_ms))
+
+
 @pytest.fixture(scope="module")
 def used_grants(aws: None) -> dict[str, set[Grant]]:  # noqa: ARG001  # what is watched
     """What each function was seen to need, over every event of events/."""
-    seen: dict[str, set[Grant]] = {folder: set() for folder in functions()}
+    seen: dict[str, set[Grant]] = {folder: set() for folder in ("before it", *functions())}
     calling = ""
 
     def record(model: Any, params: dict[str, Any], **_: Any) -> None:
@@ -81,6 +92,9 @@ def used_grants(aws: None) -> dict[str, set[Grant]]:  # noqa: ARG001  # what is 
             for earlier in situation.after:
                 calling = SITUATIONS[earlier].folder
                 world.happen(earlier)
+            if situation.key == "deliver_notification/release":
+                calling = "before it"
+                hold_one(Ledger(clients.dynamodb(), "NotificationTable"), "club-a", world.now_ms)
             calling = situation.folder
             if calling == "deliver_notification":  # the first attempt fails, so that a second is planned
                 door: Any = world.function(calling)
@@ -166,7 +180,8 @@ def tells_the_directory(system: System, _: Receiver) -> bool:
 
 
 def queues_a_new_notification(system: System, _: Receiver) -> bool:
-    row = {"notify_id": {"S": "0" * 64}, "notify_event": {"S": "x"}, "app_id": {"S": "x"}, "attempt_count": {"N": "0"}}
+    texts = {"notify_id": "0" * 64, "notify_event": "x", "app_id": "x", "status": "pending"}
+    row: dict[str, Any] = {name: {"S": text} for name, text in texts.items()} | {"attempt_count": {"N": "0"}}
     event = stream_event([("INSERT", {"notify_id": row["notify_id"]}, row)], system.now_ms())
     try:
         system.invoke("QueueNotificationsFunction", event)
@@ -190,6 +205,34 @@ def delivers_at_the_second_attempt(system: System, receiver: Receiver) -> bool:
     return True
 
 
+def releases_one(system: System, receiver: Receiver) -> bool:
+    app = system.app("club", notify_url=receiver.url)
+    hold_one(Ledger(system.dynamodb, system.stack.tables["NotificationTable"]), app.app_id, system.now_ms())
+    body = json.dumps({"release": app.app_id, "pace": 1})
+    if system.invoke("DeliverNotificationFunction", sqs_event([body], system.now_ms()))["batchItemFailures"]:
+        return False
+    try:
+        system.wait_for_status(app.app_id, "delivered", 8.0)
+    except AssertionError:
+        return False
+    return True
+
+
+def buries_a_poisoned_message(system: System) -> bool:
+    event = sqs_event(["{"], system.now_ms(), receives=MAX_RECEIVES)
+    if system.invoke("DeliverNotificationFunction", event)["batchItemFailures"]:
+        return False
+    [buried] = system.take_dead_letters()
+    return bool(buried["Body"] == "{") and buried["MessageAttributes"]["cause"]["StringValue"].startswith(
+        "JSONDecodeError in "
+    )
+
+
+def delivers_releases_and_buries(system: System, receiver: Receiver) -> bool:
+    delivered = releases_one(system, receiver) and delivers_at_the_second_attempt(system, receiver)
+    return delivered and buries_a_poisoned_message(system)
+
+
 def sweeps_what_is_due(system: System, receiver: Receiver) -> bool:
     system.settled_order(system.app("club", notify_url=receiver.url), system.now_ms() - 2 * SWEEP_GRACE_MS)
     try:
@@ -209,7 +252,7 @@ WORK: dict[str, Callable[[System, Receiver], bool]] = {
     "settle_users": reports,
     "get_api_directory": tells_the_directory,
     "queue_notifications": queues_a_new_notification,
-    "deliver_notification": delivers_at_the_second_attempt,
+    "deliver_notification": delivers_releases_and_buries,
     "requeue_notifications": sweeps_what_is_due,
 }
 """What needs every verb of a function; whether it succeeded. Each app is a new one: known apps are not read again."""

@@ -1,31 +1,50 @@
-"""NotificationTable: what is to be delivered and what became of each attempt. The only module that knows its keys.
+"""NotificationTable: what is to be delivered, what became of each attempt, and each app's breaker.
+
+The only module that knows the table's keys.
 
     pending -----> delivered            an attempt was acknowledged; kept 30 days
-       |  ^  \\---> dead                 the last planned attempt failed, or the receiver said 410; kept 90 days
-       v  |
-    retrying <---> held                 the app is disabled: no attempt is spent
+       |  ^  \\---> dead                 the last planned attempt failed, or no further one makes sense; kept 90 days
+       v  |            |
+    retrying <---> held <- - redelivered by hand, or made by a backfill
+                                        held: the app is disabled or its breaker does not let it through; no attempt
+                                        is spent
 
     notify_id, app_id, notify_event, notify_time (ms), body     written with the settlement, never changed
-    status, attempt_count, attempts                             what became of it
+    status, attempt_count, attempts, error_class                what became of it; error_class of the last attempt
     next_attempt_at (ms)                                        no attempt starts before
     due_shard, due_at (ms)                                      sparse: when the sweep sends it if nothing else did
+                                                                held: held#{app_id} and when it was planned
     lease_until (ms)                                            an attempt is under way; its end is also its name
+    schedule_from                                               attempts made when the schedule last began anew
     expires_at (s)                                              TTL
+
+    notify_id = breaker#{app_id}: trusted, failures, openings, open_until, trial_until, patience_ms, held_at, version;
+    due_shard, due_at                                           sparse: when the sweep looks after what is held
 
 Times come in as arguments. Source: DESIGN sections 4 and 5.
 """
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from settlement.breaker import PATIENCE_MS, Breaker
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        PutItemInputTypeDef,
+        QueryInputTypeDef,
+        TransactWriteItemTypeDef,
+    )
 
     type Item = dict[str, AttributeValueTypeDef]
 
+type Status = Literal["pending", "retrying", "held", "delivered", "dead"]
+
+STATUSES: Final[tuple[Status, ...]] = ("pending", "retrying", "held", "delivered", "dead")
 SWEEP_GRACE_MS: Final = 60_000
 """How long after its planned time a notification waits for the stream and the queue before the sweep sends it."""
 LEASE_MS: Final = 35_000
@@ -33,6 +52,8 @@ LEASE_MS: Final = 35_000
 DELIVERED_KEPT_SECONDS: Final = 30 * 24 * 3600
 DEAD_KEPT_SECONDS: Final = 90 * 24 * 3600
 DUE_SHARDS: Final = 8
+INTERRUPTED: Final = "our process ended before the answer was recorded"
+_BREAKER = "breaker#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +78,8 @@ class Attempt:
     ret_code: int | None
     """The acknowledgement's, where it had an integer one."""
     error: str | None
-    """The class of what went wrong; None where it was acknowledged."""
+    """What went wrong; None where it was acknowledged."""
+    error_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +90,28 @@ class Claim:
     attempt_number: int
     """1 for the first."""
     lease_until_ms: int
+    next_attempt_at_ms: int
+    """When the attempt was planned for."""
+    schedule_from: int
+    """How many attempts were made when the schedule last began anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A notification whose next attempt the sweep is to send."""
+    """A notification whose next attempt is to be sent."""
 
     notify_id: str
     app_id: str
     attempt_number: int
     next_attempt_at_ms: int
+    due_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerDue:
+    """An app that may have held notifications which can be released."""
+
+    app_id: str
     due_at_ms: int
 
 
@@ -90,59 +124,106 @@ class Message(NamedTuple):
     delay_seconds: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A notification as a list shows it."""
+
+    notify_id: str
+    app_id: str
+    event: str
+    notify_time_ms: int
+    status: Status
+    attempt_count: int
+    error_class: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A notification with all that became of it."""
+
+    notification: Notification
+    status: Status
+    attempts: tuple[Attempt, ...]
+    next_attempt_at_ms: int | None
+    lease_until_ms: int | None
+
+
 class Ledger:
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
+    # ------------------------------------------------------------------------------------------------- new rows
+
     def addition(self, notification: Notification) -> "TransactWriteItemTypeDef":
         """The part of a settlement's transaction that makes sure its notification cannot be lost."""
         now_ms = notification.notify_time_ms
-        return {
-            "Put": {
-                "TableName": self._table,
-                "Item": {
-                    "notify_id": {"S": notification.notify_id},
-                    "app_id": {"S": notification.app_id},
-                    "notify_event": {"S": notification.event},
-                    "notify_time": {"N": str(now_ms)},
-                    "body": {"S": notification.body},
-                    "status": {"S": "pending"},
-                    "attempt_count": {"N": "0"},
-                    "attempts": {"L": []},
-                    "next_attempt_at": {"N": str(now_ms)},
-                    "due_shard": {"S": str(zlib.crc32(notification.notify_id.encode()) % DUE_SHARDS)},
-                    "due_at": {"N": str(now_ms + SWEEP_GRACE_MS)},
-                },
-            }
-        }
+        item = _new_item(notification, "pending", now_ms, _shard(notification.notify_id), now_ms + SWEEP_GRACE_MS)
+        return {"Put": {"TableName": self._table, "Item": item}}
+
+    def add_held(self, notification: Notification, now_ms: int) -> bool:
+        """Adds one that a settlement did not make, to be released. False where it is there, whatever its status."""
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item=_new_item(notification, "held", now_ms, _held(notification.app_id), now_ms),
+                ConditionExpression="attribute_not_exists(notify_id)",  # it was not made before
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    # ------------------------------------------------------------------------------------------------- attempts
 
     def claim(self, notify_id: str, attempt_number: int, now_ms: int) -> Claim | None:
-        """Begins an attempt. None where there is nothing to begin: a duplicate, too early, under way, or done."""
-        lease_until_ms = now_ms + LEASE_MS
+        """Begins an attempt. None where there is nothing to begin: a duplicate, too early, under way, or done.
+
+        An attempt that was begun and never recorded, because its process ended, is recorded now: nobody knows whether
+        the receiver saw it. It does not count as one of the planned ones.
+        """
+        values: Item = {
+            ":lease_until": {"N": str(now_ms + LEASE_MS)},
+            ":before": {"N": str(attempt_number - 1)},
+            ":now": {"N": str(now_ms)},
+        }
+        item = self._lease(notify_id, "SET lease_until = :lease_until", "attribute_not_exists(lease_until)", values)
+        if item is None:
+            row = self._get(notify_id)
+            if row is None or not 0 < _number(row, "lease_until") < now_ms:
+                return None
+            lapsed = Attempt(_number(row, "lease_until") - LEASE_MS, 0, None, None, INTERRUPTED, "interrupted")
+            item = self._lease(
+                notify_id,
+                "SET lease_until = :lease_until, attempts = list_append(attempts, :lapsed)",
+                "lease_until = :seen",
+                {**values, ":seen": row["lease_until"], ":lapsed": {"L": [_attempt_item(lapsed)]}},
+            )
+        if item is None:
+            return None
+        return Claim(
+            _notification(item),
+            attempt_number,
+            now_ms + LEASE_MS,
+            int(item["next_attempt_at"]["N"]),
+            _number(item, "schedule_from"),
+        )
+
+    def _lease(self, notify_id: str, update: str, nobody: str, values: "Item") -> "Item | None":
         try:
-            item = self._dynamodb.update_item(
+            return self._dynamodb.update_item(
                 TableName=self._table,
                 Key={"notify_id": {"S": notify_id}},
-                UpdateExpression="SET lease_until = :lease_until",
+                UpdateExpression=update,
                 ConditionExpression=(
                     "attempt_count = :before"  # no other copy of the message made this attempt
                     " AND next_attempt_at <= :now"  # never early; absent once delivered or dead
-                    " AND (attribute_not_exists(lease_until) OR lease_until < :now)"  # and nobody is making it
+                    f" AND {nobody}"  # and nobody is making it
                 ),
-                ExpressionAttributeValues={
-                    ":lease_until": {"N": str(lease_until_ms)},
-                    ":before": {"N": str(attempt_number - 1)},
-                    ":now": {"N": str(now_ms)},
-                },
+                ExpressionAttributeValues=values,
                 ReturnValues="ALL_NEW",
             )["Attributes"]
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return None
-        notification = Notification(
-            notify_id, item["app_id"]["S"], item["notify_event"]["S"], int(item["notify_time"]["N"]), item["body"]["S"]
-        )
-        return Claim(notification, attempt_number, lease_until_ms)
 
     def record_delivered(self, claim: Claim, attempt: Attempt, now_ms: int) -> bool:
         """The end of a notification that was acknowledged. False where the lease was lost: another attempt goes on."""
@@ -152,55 +233,61 @@ class Ledger:
         """The end of a notification that nobody acknowledged; it waits to be redelivered by hand. False: lease lost."""
         return self._finish(claim, attempt, "dead", now_ms // 1000 + DEAD_KEPT_SECONDS)
 
-    def record_retry(self, claim: Claim, attempt: Attempt, next_attempt_at_ms: int) -> bool:
-        """A failed attempt and the time of the next. False where the lease was lost: another attempt goes on."""
-        return self._update_claimed(
+    def record_retry(self, claim: Claim, attempt: Attempt, next_attempt_at_ms: int, *, queued: bool) -> bool:
+        """A failed attempt and the time of the next. False where the lease was lost: another attempt goes on.
+
+        What is `queued` is given time to come by itself; of the rest the sweep is the only way.
+        """
+        return self._record(
             claim,
-            "SET #status = :status, attempt_count = :count, attempts = list_append(attempts, :attempt),"
-            " next_attempt_at = :next, due_at = :due REMOVE lease_until",
+            attempt,
+            "retrying",
             {
-                ":status": {"S": "retrying"},
-                ":count": {"N": str(claim.attempt_number)},
-                ":attempt": {"L": [_attempt_item(attempt)]},
-                ":next": {"N": str(next_attempt_at_ms)},
-                ":due": {"N": str(next_attempt_at_ms + SWEEP_GRACE_MS)},
+                "next_attempt_at": {"N": str(next_attempt_at_ms)},
+                "due_shard": {"S": _shard(claim.notification.notify_id)},
+                "due_at": {"N": str(next_attempt_at_ms + (SWEEP_GRACE_MS if queued else 0))},
             },
         )
 
-    def hold(self, claim: Claim, until_ms: int) -> bool:
-        """Gives a claim back without spending the attempt; the sweep asks again at `until_ms`. False: lease lost."""
+    def hold(self, claim: Claim) -> bool:
+        """Gives a claim back without spending the attempt, until it is released. False: lease lost."""
         return self._update_claimed(
             claim,
-            "SET #status = :status, next_attempt_at = :until, due_at = :until REMOVE lease_until",
-            {":status": {"S": "held"}, ":until": {"N": str(until_ms)}},
+            "SET #status = :status, due_shard = :held, due_at = :planned REMOVE lease_until",
+            {
+                ":status": {"S": "held"},
+                ":held": {"S": _held(claim.notification.app_id)},
+                ":planned": {"N": str(claim.next_attempt_at_ms)},
+            },
         )
 
-    def due(self, shard: int, now_ms: int, limit: int) -> list[Due]:
-        """Up to `limit` notifications of one shard whose time has passed, the longest due first."""
-        items = self._dynamodb.query(
+    # ------------------------------------------------------------------------------------------------ what is due
+
+    def due(self, shard: int, now_ms: int, limit: int) -> list[Due | BreakerDue]:
+        """Up to `limit` entries of one shard whose time has passed, the longest due first."""
+        return [_due(item) for item in self._due_items(str(shard), now_ms, limit)]
+
+    def held(self, app_id: str, now_ms: int, limit: int) -> list[Due]:
+        """Up to `limit` of an app's held notifications, the longest planned first."""
+        return [due for item in self._due_items(_held(app_id), now_ms, limit) if isinstance(due := _due(item), Due)]
+
+    def count_held(self, app_id: str) -> int:
+        pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="due-index",
-            KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-            ExpressionAttributeValues={":shard": {"S": str(shard)}, ":now": {"N": str(now_ms)}},
-            Limit=limit,
-        )["Items"]
-        return [
-            Due(
-                item["notify_id"]["S"],
-                item["app_id"]["S"],
-                int(item["attempt_count"]["N"]) + 1,
-                int(item["next_attempt_at"]["N"]),
-                int(item["due_at"]["N"]),
-            )
-            for item in items
-        ]
+            KeyConditionExpression="due_shard = :held",
+            ExpressionAttributeValues={":held": {"S": _held(app_id)}},
+            Select="COUNT",
+        )
+        return sum(page["Count"] for page in pages)
 
-    def postpone(self, due: Due, due_at_ms: int) -> bool:
+    def postpone(self, due: Due | BreakerDue, due_at_ms: int) -> bool:
         """Makes what the sweep is about to send due again later. False where something else moved it meanwhile."""
+        key = due.notify_id if isinstance(due, Due) else _BREAKER + due.app_id
         try:
             self._dynamodb.update_item(
                 TableName=self._table,
-                Key={"notify_id": {"S": due.notify_id}},
+                Key={"notify_id": {"S": key}},
                 UpdateExpression="SET due_at = :later",
                 ConditionExpression="due_at = :seen",  # still waiting, just as the sweep saw it
                 ExpressionAttributeValues={":later": {"N": str(due_at_ms)}, ":seen": {"N": str(due.due_at_ms)}},
@@ -209,17 +296,150 @@ class Ledger:
             return False
         return True
 
-    def _finish(self, claim: Claim, attempt: Attempt, status: str, expires_at_seconds: int) -> bool:
+    def release(self, held: Due, due_at_ms: int) -> bool:
+        """Makes a held notification an ordinary one that waits for its attempt. False: it is not held any more."""
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key={"notify_id": {"S": held.notify_id}},
+                UpdateExpression="SET #status = :status, due_shard = :shard, due_at = :due",
+                ConditionExpression=(
+                    "#status = :held"  # nobody released it meanwhile
+                    " AND attempt_count = :before"  # nor was it released, tried and held again
+                ),
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":status": {"S": "retrying" if held.attempt_number > 1 else "pending"},
+                    ":held": {"S": "held"},
+                    ":before": {"N": str(held.attempt_number - 1)},
+                    ":shard": {"S": _shard(held.notify_id)},
+                    ":due": {"N": str(due_at_ms)},
+                },
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    # ------------------------------------------------------------------------------------------------- operators
+
+    def find(self, notify_id: str) -> Stored | None:
+        if notify_id.startswith(_BREAKER):
+            return None
+        item = self._get(notify_id)
+        return None if item is None else _stored(item)
+
+    def listed(self, app_id: str, since_ms: int, until_ms: int) -> Iterator[Listed]:
+        """An app's notifications of settlements in [since_ms, until_ms), the oldest first, as the index has them."""
+        request: QueryInputTypeDef = {
+            "TableName": self._table,
+            "IndexName": "app_id-notify_time-index",
+            "KeyConditionExpression": "app_id = :app AND notify_time BETWEEN :since AND :last",
+            "ExpressionAttributeValues": {
+                ":app": {"S": app_id},
+                ":since": {"N": str(since_ms)},
+                ":last": {"N": str(until_ms - 1)},
+            },
+        }
+        if since_ms >= until_ms:
+            return
+        while True:
+            answer = self._dynamodb.query(**request)
+            yield from map(_listed, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def redeliver(self, notify_id: str, app_id: str, attempt_count: int, now_ms: int, *, hold: bool) -> bool:
+        """Plans the next attempt for now and begins the schedule anew, whatever the status.
+
+        The pending attempt is replaced: the same attempt number, another time. `hold` leaves it to be released at a
+        pace; else the caller sends the message. False where an attempt is under way or was made meanwhile.
+        """
+        status = "held" if hold else "retrying" if attempt_count else "pending"
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key={"notify_id": {"S": notify_id}},
+                UpdateExpression=(
+                    "SET #status = :status, next_attempt_at = :now, schedule_from = :before, due_shard = :shard,"
+                    " due_at = :due REMOVE expires_at"  # a lapsed lease stays: the next claim records that attempt
+                ),
+                ConditionExpression=(
+                    "attempt_count = :before"  # no attempt was made since it was read
+                    " AND (attribute_not_exists(lease_until) OR lease_until < :now)"  # and none is under way
+                ),
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues={
+                    ":status": {"S": status},
+                    ":now": {"N": str(now_ms)},
+                    ":before": {"N": str(attempt_count)},
+                    ":shard": {"S": _held(app_id) if hold else _shard(notify_id)},
+                    ":due": {"N": str(now_ms if hold else now_ms + SWEEP_GRACE_MS)},
+                },
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    # ---------------------------------------------------------------------------------------------- the breakers
+
+    def breaker(self, app_id: str) -> Breaker:
+        item = self._get(_BREAKER + app_id)
+        return Breaker(app_id) if item is None else _breaker(app_id, item)
+
+    def change_breaker(self, seen: Breaker, changed: Breaker) -> Breaker | None:
+        """Stores `changed` in the place of `seen`; None where it is no longer what is stored."""
+        if changed == seen:
+            return seen
+        changed = replace(changed, version=seen.version + 1)
+        request: PutItemInputTypeDef = {"TableName": self._table, "Item": _breaker_item(changed)}
+        if seen.version:
+            request["ConditionExpression"] = "version = :seen"
+            request["ExpressionAttributeValues"] = {":seen": {"N": str(seen.version)}}
+        else:
+            request["ConditionExpression"] = "attribute_not_exists(notify_id)"
+        try:
+            self._dynamodb.put_item(**request)
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return None
+        return changed
+
+    # ------------------------------------------------------------------------------------------------- the table
+
+    def _get(self, key: str) -> "Item | None":
+        return self._dynamodb.get_item(TableName=self._table, Key={"notify_id": {"S": key}}, ConsistentRead=True).get(
+            "Item"
+        )
+
+    def _due_items(self, shard: str, now_ms: int, limit: int) -> "list[Item]":
+        return self._dynamodb.query(
+            TableName=self._table,
+            IndexName="due-index",
+            KeyConditionExpression="due_shard = :shard AND due_at <= :now",
+            ExpressionAttributeValues={":shard": {"S": shard}, ":now": {"N": str(now_ms)}},
+            Limit=limit,
+        )["Items"]
+
+    def _finish(self, claim: Claim, attempt: Attempt, status: Status, expires_at_seconds: int) -> bool:
+        ended = ("next_attempt_at", "due_shard", "due_at", "schedule_from")
+        return self._record(claim, attempt, status, {"expires_at": {"N": str(expires_at_seconds)}}, ended=ended)
+
+    def _record(
+        self, claim: Claim, attempt: Attempt, status: Status, facts: "Item", *, ended: tuple[str, ...] = ()
+    ) -> bool:
+        """One attempt more, with what follows of it; `ended` names what has no meaning any more."""
+        facts = {"status": {"S": status}, "attempt_count": {"N": str(claim.attempt_number)}, **facts}
+        ended = ("lease_until", *ended)
+        if attempt.error_class is None:
+            ended = ("error_class", *ended)
+        else:
+            facts["error_class"] = {"S": attempt.error_class}
         return self._update_claimed(
             claim,
-            "SET #status = :status, attempt_count = :count, attempts = list_append(attempts, :attempt),"
-            " expires_at = :expires REMOVE next_attempt_at, due_shard, due_at, lease_until",
-            {
-                ":status": {"S": status},
-                ":count": {"N": str(claim.attempt_number)},
-                ":attempt": {"L": [_attempt_item(attempt)]},
-                ":expires": {"N": str(expires_at_seconds)},
-            },
+            "SET attempts = list_append(attempts, :attempt), "
+            + ", ".join(f"{'#status' if name == 'status' else name} = :{name}" for name in facts)
+            + f" REMOVE {', '.join(ended)}",
+            {":attempt": {"L": [_attempt_item(attempt)]}, **{f":{name}": value for name, value in facts.items()}},
         )
 
     def _update_claimed(self, claim: Claim, update: str, values: "Item") -> bool:
@@ -245,9 +465,79 @@ def new_notification(record: Mapping[str, Any]) -> Message | None:
     if record["eventName"] != "INSERT":
         return None
     image = record["dynamodb"]["NewImage"]
-    if "notify_event" not in image:
+    if "notify_event" not in image or image["status"]["S"] != "pending":
         return None
     return Message(image["notify_id"]["S"], image["app_id"]["S"], int(image["attempt_count"]["N"]) + 1)
+
+
+def _shard(key: str) -> str:
+    return str(zlib.crc32(key.encode()) % DUE_SHARDS)
+
+
+def _held(app_id: str) -> str:
+    """Out of the sweep's shards: what is held for days costs nothing, and is there in its order when it is released."""
+    return f"held#{app_id}"
+
+
+def _new_item(notification: Notification, status: Status, planned_ms: int, due_shard: str, due_at_ms: int) -> "Item":
+    return {
+        "notify_id": {"S": notification.notify_id},
+        "app_id": {"S": notification.app_id},
+        "notify_event": {"S": notification.event},
+        "notify_time": {"N": str(notification.notify_time_ms)},
+        "body": {"S": notification.body},
+        "status": {"S": status},
+        "attempt_count": {"N": "0"},
+        "attempts": {"L": []},
+        "next_attempt_at": {"N": str(planned_ms)},
+        "due_shard": {"S": due_shard},
+        "due_at": {"N": str(due_at_ms)},
+    }
+
+
+def _due(item: "Item") -> Due | BreakerDue:
+    key, due_at_ms = item["notify_id"]["S"], int(item["due_at"]["N"])
+    if key.startswith(_BREAKER):
+        return BreakerDue(key.removeprefix(_BREAKER), due_at_ms)
+    return Due(
+        key, item["app_id"]["S"], int(item["attempt_count"]["N"]) + 1, int(item["next_attempt_at"]["N"]), due_at_ms
+    )
+
+
+def _listed(item: "Item") -> Listed:
+    return Listed(
+        item["notify_id"]["S"],
+        item["app_id"]["S"],
+        item["notify_event"]["S"],
+        int(item["notify_time"]["N"]),
+        _status(item),
+        int(item["attempt_count"]["N"]),
+        item["error_class"]["S"] if "error_class" in item else None,
+    )
+
+
+def _stored(item: "Item") -> Stored:
+    return Stored(
+        _notification(item),
+        _status(item),
+        tuple(_attempt(attempt["M"]) for attempt in item["attempts"]["L"]),
+        int(item["next_attempt_at"]["N"]) if "next_attempt_at" in item else None,
+        int(item["lease_until"]["N"]) if "lease_until" in item else None,
+    )
+
+
+def _status(item: "Item") -> Status:
+    return next(status for status in STATUSES if status == item["status"]["S"])
+
+
+def _notification(item: "Item") -> Notification:
+    return Notification(
+        item["notify_id"]["S"],
+        item["app_id"]["S"],
+        item["notify_event"]["S"],
+        int(item["notify_time"]["N"]),
+        item["body"]["S"],
+    )
 
 
 def _attempt_item(attempt: Attempt) -> "AttributeValueTypeDef":
@@ -258,4 +548,55 @@ def _attempt_item(attempt: Attempt) -> "AttributeValueTypeDef":
         item["ret_code"] = {"N": str(attempt.ret_code)}
     if attempt.error is not None:
         item["error"] = {"S": attempt.error}
+    if attempt.error_class is not None:
+        item["error_class"] = {"S": attempt.error_class}
     return {"M": item}
+
+
+def _attempt(item: "Mapping[str, AttributeValueTypeDef]") -> Attempt:
+    return Attempt(
+        int(item["at"]["N"]),
+        int(item["duration_ms"]["N"]),
+        int(item["http_status"]["N"]) if "http_status" in item else None,
+        int(item["ret_code"]["N"]) if "ret_code" in item else None,
+        item["error"]["S"] if "error" in item else None,
+        item["error_class"]["S"] if "error_class" in item else None,
+    )
+
+
+def _breaker(app_id: str, item: "Item") -> Breaker:
+    return Breaker(
+        app_id,
+        item["trusted"]["BOOL"],
+        _number(item, "failures"),
+        _number(item, "openings"),
+        _number(item, "open_until"),
+        _number(item, "trial_until"),
+        _number(item, "patience_ms") or PATIENCE_MS,
+        _number(item, "held_at"),
+        _number(item, "due_at"),
+        _number(item, "version"),
+    )
+
+
+def _breaker_item(breaker: Breaker) -> "Item":
+    """What is 0 is left out; so is the shard of a breaker that nobody is to look after."""
+    numbers = {
+        "failures": breaker.failures,
+        "openings": breaker.openings,
+        "open_until": breaker.open_until_ms,
+        "trial_until": breaker.trial_until_ms,
+        "patience_ms": breaker.patience_ms,
+        "held_at": breaker.held_at_ms,
+        "due_at": breaker.look_at_ms,
+        "version": breaker.version,
+    }
+    item: Item = {"notify_id": {"S": _BREAKER + breaker.app_id}, "trusted": {"BOOL": breaker.trusted}}
+    item |= {name: {"N": str(number)} for name, number in numbers.items() if number}
+    if breaker.look_at_ms:
+        item["due_shard"] = {"S": _shard(breaker.app_id)}
+    return item
+
+
+def _number(item: "Item", name: str) -> int:
+    return int(item[name]["N"]) if name in item else 0

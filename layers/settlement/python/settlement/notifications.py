@@ -16,6 +16,7 @@ from settlement.strictjson import dump_ascii
 
 CLUB_SETTLED: Final = "upbot.club.jf.settle"
 GAME_SETTLED: Final = "sud.mg.merchant.user.settle"
+PING: Final = "settlepoint.ping"
 
 
 def club_notification(app_id: str, settled: SettledClubOrder) -> Notification:
@@ -42,6 +43,11 @@ def game_notification(app_id: str, settled_orders: Mapping[str, SettledGameOrder
     }
     notify_id = game_notify_id(app_id, list(settled_orders))
     return _notification(notify_id, app_id, GAME_SETTLED, first.settle_time_ms, data)
+
+
+def ping(app_id: str, notify_id: str, time_ms: int) -> Notification:
+    """A test: of nothing that happened, so its id is the caller's."""
+    return _notification(notify_id, app_id, PING, time_ms, {"message": "ping"})
 
 
 def _notify_id(app_id: str, event: str, settlement: str) -> str:

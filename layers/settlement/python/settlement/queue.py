@@ -1,13 +1,15 @@
-"""The notification queue: messages that name an attempt, and nothing more. What is true stands in the ledger.
+"""The notification queue: messages that name work, and nothing more. What is true stands in the ledger.
 
-    {"notify_id": "...", "attempt": 1}
+    {"notify_id": "...", "attempt": 1}    one attempt of one notification
+    {"release": "...", "pace": 4}         an app's held notifications, so many of them
 
 MessageGroupId is the app_id, which makes the standard queue a fair one: one app's backlog is not everybody's.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import batched
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import simplejson
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 MAX_DELAY_SECONDS: Final = 900
+MAX_RECEIVES: Final = 5
+"""How often a message may fail before it is given up, with its cause."""
 _MAX_BATCH = 10
 
 
@@ -26,20 +30,49 @@ class NotSent(Exception):
     """SQS did not take some messages, or could not be reached."""
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Look after an app's held notifications, `delay_seconds` (0 to 900) from now: release up to `pace` of them."""
+
+    app_id: str
+    pace: int
+    delay_seconds: int = 0
+
+
+class DeadLetterQueue:
+    """For messages that our own code fails on, never for a receiver's fault."""
+
+    def __init__(self, sqs: "SQSClient", url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    def bury(self, body: str, message_id: str, cause: str) -> None:
+        """Keeps a message as it is, and beside it which it was and what it failed on. Raises NotSent."""
+        try:
+            self._sqs.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                MessageAttributes={
+                    "cause": {"DataType": "String", "StringValue": cause},
+                    "message_id": {"DataType": "String", "StringValue": message_id},
+                },
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise NotSent(type(error).__name__) from error
+
+
 class NotificationQueue:
     def __init__(self, sqs: "SQSClient", url: str) -> None:
         self._sqs = sqs
         self._url = url
 
-    def send(self, messages: Sequence[Message]) -> None:
+    def send(self, messages: Sequence[Message | Release]) -> None:
         """Sends all, ten a call. Raises NotSent; sending them again does no harm."""
         for batch in batched(messages, _MAX_BATCH, strict=False):
             entries: list[SendMessageBatchRequestEntryTypeDef] = [
                 {
                     "Id": str(position),
-                    "MessageBody": simplejson.dumps(
-                        {"notify_id": message.notify_id, "attempt": message.attempt_number}
-                    ),
+                    "MessageBody": simplejson.dumps(_body(message)),
                     "MessageGroupId": message.app_id,
                     "DelaySeconds": message.delay_seconds,
                 }
@@ -53,10 +86,20 @@ class NotificationQueue:
                 raise NotSent(f"{len(failed)} of {len(batch)} messages: {failed[0].get('Code')}")
 
 
-def read_message(body: str) -> tuple[str, int]:
-    """The notify_id and attempt number that a message names. Raises ValueError for one that is not ours."""
+def read_message(body: str) -> tuple[str, int] | Release:
+    """The notify_id and attempt number, or the release, that a message names. Raises ValueError for none of ours."""
     message = simplejson.loads(body)
     match message:
         case {"notify_id": str(notify_id), "attempt": int(attempt_number)} if notify_id and attempt_number > 0:
             return notify_id, attempt_number
+        case {"release": str(app_id), "pace": int(pace)} if app_id and pace > 0:
+            return Release(app_id, pace)
     raise ValueError("not a message of the notification queue")
+
+
+def _body(message: Message | Release) -> dict[str, Any]:
+    match message:
+        case Release(app_id, pace):
+            return {"release": app_id, "pace": pace}
+        case Message(notify_id, _, attempt_number):
+            return {"notify_id": notify_id, "attempt": attempt_number}

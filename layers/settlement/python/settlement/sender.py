@@ -3,7 +3,8 @@
 - The address that is connected to is the address that was checked: the name is resolved once, every result must be
   global, and the connection is made to the result, with TLS verified against the name.
 - One deadline holds for resolving, connecting, sending and reading together; each wait gets what is left of it.
-- No redirects, no decompression, no more than 16 KiB of an answer.
+- No redirects, no decompression, no more than 16 KiB of a body and 128 KiB of whatever is around it.
+- A connection for each attempt: none is kept, so nothing is ever sent twice behind the ledger's back.
 
 http.client parses; sockets, deadline and address are ours. Source: DESIGN section 4.
 """
@@ -11,12 +12,14 @@ http.client parses; sockets, deadline and address are ours. Source: DESIGN secti
 import http.client
 import io
 import ipaddress
+import re
 import socket
 import ssl
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from concurrent.futures import Future
+from functools import cached_property, partial
+from threading import Lock, Thread
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -24,6 +27,7 @@ from settlement.delivery import (
     ATTEMPT_SECONDS,
     CONNECT_SECONDS,
     MAX_ANSWER_BYTES,
+    TIMEOUT,
     NoAnswer,
     Refused,
     Request,
@@ -33,18 +37,47 @@ from settlement.delivery import (
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type Resolve = Callable[[str, int], list[str]]
 
-_RESOLVERS: Final = 32
-"""A resolver that hangs holds one thread; getaddrinfo itself knows no deadline."""
+_MAX_RECEIVED_BYTES: Final = 128 * 1024
+"""Of one answer whole: interim answers, headers, framing, body. http.client would take 6 MiB of headers, and chunks'
+extensions without end. The smallest chunks take six bytes for one of the body."""
+_MAX_INTERIM_ANSWERS: Final = 8
+"""Of 101 to 199 before the answer itself; http.client passes over 100 alone."""
+_NETLOC: Final = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
+_LENGTH: Final = re.compile(r"[0-9]{1,19}")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 _GLOBAL_IPV6: Final = (ipaddress.IPv6Network("2000::/3"), _NAT64, _MAPPED)
 """IANA gives out global unicast addresses of 2000::/3 only; the other two stand for IPv4 addresses."""
-_DOCUMENTATION: Final = ipaddress.IPv6Network("3fff::/20")  # newer than Python's own list of what is not global
+_NO_RECEIVERS: Final = (
+    ipaddress.IPv4Network("168.63.129.16/32"),  # global by the registry, an Azure host's own metadata by its use
+    ipaddress.IPv4Network("192.0.0.0/24"),  # protocol assignments: some are global, none is a receiver
+    ipaddress.IPv6Network("2001::/23"),  # the same of IPv6
+    ipaddress.IPv6Network("3fff::/20"),  # documentation; newer than Python's own list of what is not global
+)
 _ISATAP: Final = (0x00005EFE, 0x02005EFE)
 
 
 class UrlNotAllowed(Exception):
     """A notify_url that may not be used; says why."""
+
+
+class _AnswerTooLarge(Exception):
+    """More than _MAX_RECEIVED_BYTES."""
+
+
+_NO_ANSWER: Final[dict[type[Exception], str]] = {
+    TimeoutError: TIMEOUT,
+    ssl.SSLCertVerificationError: "certificate not valid",
+    ssl.SSLError: "tls failed",
+    ConnectionRefusedError: "connection refused",
+    socket.gaierror: "name not found",
+    _AnswerTooLarge: "answer too large",
+    http.client.HTTPException: "answer cut off or not HTTP",
+    ConnectionError: "answer cut off or not HTTP",
+    ValueError: "answer cut off or not HTTP",
+    OSError: "not reachable",
+}
+"""What an attempt that met one of these says. The first that fits counts: most of them are OSErrors too."""
 
 
 def check_url(url: str, *, allow_local: bool) -> SplitResult:
@@ -62,18 +95,19 @@ def check_url(url: str, *, allow_local: bool) -> SplitResult:
         raise UrlNotAllowed("url must not hold a user or a fragment")
     if len(url) > 2048 or not url.isascii() or any(c <= " " or c == "\x7f" or c in '\\"<>' for c in url):
         raise UrlNotAllowed("url must be printable ASCII of at most 2048 characters")
+    if not _NETLOC.fullmatch(parts.netloc):
+        raise UrlNotAllowed("url's host is neither a name nor an address")
     return parts
 
 
 def is_global(address: Address) -> bool:
     """Whether an address is out in the internet, whatever IPv6 wraps it in."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address.is_global and not address.is_multicast
-    wrapped = _wrapped(address)
-    if wrapped is not None and not is_global(wrapped):
+    if not address.is_global or address.is_multicast or any(address in network for network in _NO_RECEIVERS):
         return False
-    # A global IPv4 address inside makes no link-local or private IPv6 address global.
-    return address.is_global and address not in _DOCUMENTATION and any(address in network for network in _GLOBAL_IPV6)
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
+    wrapped = _wrapped(address)
+    return (wrapped is None or is_global(wrapped)) and any(address in network for network in _GLOBAL_IPV6)
 
 
 def _wrapped(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -101,7 +135,8 @@ class Sender:
     def __init__(self, *, allow_local: bool, resolve: Resolve = _resolve) -> None:
         self._allow_local = allow_local
         self._resolve = resolve
-        self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolve")
+        self._look_ups: dict[str, Future[list[str]]] = {}
+        self._look_ups_lock = Lock()
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -114,43 +149,56 @@ class Sender:
             with _connect(*self._checked_addresses(url, deadline), deadline) as connection:
                 if url.scheme == "https":
                     connection.settimeout(_left(deadline))
+                    name = (url.hostname or "").rstrip(".")  # certificates hold names without the root's dot
                     # Closed by its own `with`: wrapping hands the descriptor over.
-                    with self._tls.wrap_socket(connection, server_hostname=url.hostname) as secured:
+                    with self._tls.wrap_socket(connection, server_hostname=name) as secured:
                         return _exchange(secured, url, request, deadline)
                 return _exchange(connection, url, request, deadline)
         except UrlNotAllowed as error:
             return Refused(str(error))
-        except TimeoutError:
-            return NoAnswer("timeout")
-        except ssl.SSLCertVerificationError:
-            return NoAnswer("certificate not valid")
-        except ssl.SSLError:
-            return NoAnswer("tls failed")
-        except ConnectionRefusedError:
-            return NoAnswer("connection refused")
-        except socket.gaierror:
-            return NoAnswer("name not found")
-        except (http.client.HTTPException, ConnectionError, ValueError):
-            return NoAnswer("answer cut off or not HTTP")
-        except OSError:
-            return NoAnswer("not reachable")
+        except tuple(_NO_ANSWER) as error:
+            return NoAnswer(next(said for kind, said in _NO_ANSWER.items() if isinstance(error, kind)))
 
     def _checked_addresses(self, url: SplitResult, deadline: float) -> tuple[list[str], int]:
         """The addresses to try. One that is not global refuses the name: it might be chosen next time."""
         host = url.hostname or ""
         port = url.port or (443 if url.scheme == "https" else 80)
-        found: Future[list[str]] = self._resolvers.submit(self._resolve, host, port)
+        try:
+            addresses = [str(ipaddress.ip_address(host))]
+        except ValueError:
+            addresses = self._resolved(host, port, deadline)
+        if not self._allow_local and not all(is_global(ipaddress.ip_address(a.split("%")[0])) for a in addresses):
+            raise UrlNotAllowed("url leads to an address that is not public")
+        return addresses, port
+
+    def _resolved(self, host: str, port: int, deadline: float) -> list[str]:
+        """A name's addresses. getaddrinfo knows no deadline: a thread waits for it, which the attempt can leave behind.
+
+        Of one name one look-up at a time is under way, shared by all who ask meanwhile: a name whose look-up hangs
+        holds one thread, however often it is asked for, and none that another name needs. No process waits for it.
+        """
+        with self._look_ups_lock:
+            found = self._look_ups.get(host)
+            if found is None:
+                found = Future()
+                Thread(target=self._look_up, args=(host, port, found), name="look-up", daemon=True).start()
+                self._look_ups[host] = found
         try:
             addresses = found.result(timeout=_left(deadline))
         except UnicodeError as error:  # a label too long, or not IDNA
             raise UrlNotAllowed("url's host is not a name") from error
-        finally:
-            found.cancel()
         if not addresses:
             raise socket.gaierror
-        if not self._allow_local and not all(is_global(ipaddress.ip_address(a.split("%")[0])) for a in addresses):
-            raise UrlNotAllowed("url leads to an address that is not public")
-        return addresses, port
+        return addresses
+
+    def _look_up(self, host: str, port: int, found: Future[list[str]]) -> None:
+        try:
+            tell = partial(found.set_result, self._resolve(host, port))
+        except Exception as error:  # noqa: BLE001  # raised where it is waited for
+            tell = partial(found.set_exception, error)
+        with self._look_ups_lock:
+            del self._look_ups[host]  # before it is told: who asks afterwards gets an answer of their own
+        tell()
 
 
 def _left(deadline: float) -> float:
@@ -179,11 +227,18 @@ def _connect_to(address: str, port: int, deadline: float) -> socket.socket:
 
 
 def _exchange(connection: socket.socket, url: SplitResult, request: Request, deadline: float) -> Response:
-    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    http_connection = http.client.HTTPConnection(url.netloc)
-    http_connection.sock = _DeadlineSocket(connection, deadline)
-    http_connection.request("POST", target, request.body, {**request.headers, "Connection": "close"})
-    with http_connection.getresponse() as answer:
+    connection.settimeout(_left(deadline))  # sendall counts its timeout over all of its writes, with TLS too
+    connection.sendall(_request_bytes(url, request))
+    # http.client wants of a socket no more than makefile.
+    with http.client.HTTPResponse(_Received(connection, deadline), method="POST") as answer:  # type: ignore[arg-type]
+        answer.begin()
+        for _ in range(_MAX_INTERIM_ANSWERS):
+            if answer.status < 200:
+                answer.headers = None  # type: ignore[assignment]
+                answer.begin()
+        lengths = {length.strip() for length in answer.headers.get_all("Content-Length", ())}
+        if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+            raise http.client.HTTPException("Content-Length")  # http.client takes the first, or none
         body = answer.read(MAX_ANSWER_BYTES + 1)
         if answer.length and len(body) <= MAX_ANSWER_BYTES:
             raise http.client.IncompleteRead(body, answer.length)
@@ -192,33 +247,36 @@ def _exchange(connection: socket.socket, url: SplitResult, request: Request, dea
         )
 
 
-class _DeadlineSocket:
-    """What http.client needs of a socket, each wait limited by what is left of the attempt."""
-
-    def __init__(self, connection: socket.socket, deadline: float) -> None:
-        self._connection = connection
-        self._deadline = deadline
-
-    def sendall(self, data: bytes) -> None:
-        self._connection.settimeout(_left(self._deadline))  # sendall counts its timeout over all of its writes
-        self._connection.sendall(data)
-
-    def makefile(self, _: str) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineReader(self._connection, self._deadline))
-
-    def close(self) -> None:
-        """The connection's owner closes it."""
+def _request_bytes(url: SplitResult, request: Request) -> bytes:
+    """Head and body in one, for one packet and one TLS record."""
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    framing = {"Content-Length": str(len(request.body)), "Accept-Encoding": "identity", "Connection": "close"}
+    fields = {"Host": url.netloc, **request.headers, **framing}
+    lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    if not all(line.isascii() and line.isprintable() for line in lines):
+        raise RuntimeError("a header of ours is not printable ASCII")
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + request.body
 
 
-class _DeadlineReader(io.RawIOBase):
+class _Received(io.RawIOBase):
+    """What comes back, each wait limited by what is left of the attempt."""
+
     def __init__(self, connection: socket.socket, deadline: float) -> None:
         super().__init__()
         self._connection = connection
         self._deadline = deadline
+        self._allowed_bytes = _MAX_RECEIVED_BYTES
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         self._connection.settimeout(_left(self._deadline))
-        return self._connection.recv_into(buffer)
+        count = self._connection.recv_into(buffer)
+        self._allowed_bytes -= count
+        if self._allowed_bytes < 0:
+            raise _AnswerTooLarge
+        return count

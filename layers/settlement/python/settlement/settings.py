@@ -15,6 +15,7 @@ class Settings:
     notification_table: str
     app_table: str
     notification_queue_url: str
+    dead_letter_queue_url: str
     master_secret_id: str
     page_size: int
     totals_shards: int
@@ -56,6 +57,7 @@ class Settings:
             notification_table=name_of("NOTIFICATION_TABLE"),
             app_table=name_of("APP_TABLE"),
             notification_queue_url=name_of("NOTIFICATION_QUEUE_URL"),
+            dead_letter_queue_url=name_of("DEAD_LETTER_QUEUE_URL"),
             master_secret_id=name_of("MASTER_SECRET_ID"),
             page_size=count("PAGE_SIZE"),
             totals_shards=count("TOTALS_SHARDS"),
