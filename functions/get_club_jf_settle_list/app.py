@@ -23,7 +23,7 @@ def handler(call: Call[ListSettlementsRequest]) -> SettlementPage:
     shown, is_end = settled[:size], len(settled) <= size
     page = SettlementPage(settle_list=[settlement_entry(entry) for entry in shown], page_context="", is_end=is_end)
     if after is None:
-        page["total_amt"] = points(store.total_hundredths(query, now_ms()))
+        page["total_amt"] = points(store.total(query, now_ms()).hundredths)
     if not is_end:
         last = Position(shown[-1].settle_time_ms, shown[-1].order.bill_no)
         page["page_context"] = encode_cursor(last, query, *door.keyring.newest_cursor_key())

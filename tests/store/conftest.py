@@ -1,7 +1,7 @@
 """Every test here runs once on each engine."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import boto3
 import pytest
@@ -9,6 +9,7 @@ from botocore.config import Config
 from moto import mock_aws
 
 from .dynamodb_local import NotToBeHad, running
+from .paper import PaperDynamoDB
 from .worlds import Time, World, make_world
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ def dynamodb_local_client() -> "Iterator[DynamoDBClient]":
         pytest.skip(f"no DynamoDB Local: {reason}")
 
 
+@pytest.fixture
+def paper_world() -> World:
+    return make_world("paper", cast("DynamoDBClient", PaperDynamoDB()))
+
+
 @pytest.fixture(params=["moto", pytest.param("dynamodb_local", marks=pytest.mark.dynamodb_local)])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "moto":
@@ -53,8 +59,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         return
     made = make_world("dynamodb_local", request.getfixturevalue("dynamodb_local_client"))
     yield made
-    for table in made.tables.values():
-        made.client.delete_table(TableName=table)
+    made.delete()
 
 
 @pytest.fixture(autouse=True)

@@ -66,12 +66,17 @@ def test_a_settlement_writes_the_order_its_buckets_and_its_ledger_row_in_one_tra
     assert "ttl" not in row
     assert "expires_at" not in row
 
-    totals = {bucket["bucket"]["S"]: bucket for bucket in world.rows("TotalsTable")}
-    assert set(totals) == {"all#0", "m#2026-11#0", "d#2026-11-18#0"}
-    for bucket in totals.values():
-        assert {bucket[name]["N"] for name in ("h", "h.5")} == {"33000"}
-        assert {bucket[name]["N"] for name in ("n", "n.5")} == {"1"}
-    assert totals["d#2026-11-18#0"]["11h"] == totals["d#2026-11-18#0"]["11h.5"] == {"N": "33000"}
+    totals = {row.pop("bucket")["S"]: row for row in world.rows("TotalsTable")}
+    names = {"y": "11", "m": "18", "d": "11"}
+    assert totals == {
+        f"{level}{source}#{'2026-11-18'[:length]}#0": {
+            "app_openid": {"S": "club-a#o-1"},
+            f"h{names[level]}": {"N": "33000"},
+            f"n{names[level]}": {"N": "1"},
+        }
+        for level, length in (("y", 4), ("m", 7), ("d", 10))
+        for source in ("", ".5")
+    }
 
     [notification] = world.rows("NotificationTable")
     expected = club_notification("club-a", settled)
@@ -128,8 +133,8 @@ def test_a_lost_race_on_the_same_terms_is_a_repeat_and_counts_once(world: World)
     store.create_club_order("club-a", club_order())
     world.meddled.before_first("transact_write_items", lambda: store.settle_club_order(CLUB, "b-1", "o-1", None, None))
     assert store.settle_club_order(CLUB, "b-1", "o-1", None, None) == Repeated()
-    [everything] = [row for row in world.rows("TotalsTable") if row["bucket"]["S"].startswith("all")]
-    assert (everything["h"], everything["n"]) == ({"N": "100000"}, {"N": "1"})
+    [everything] = [row for row in world.rows("TotalsTable") if row["bucket"]["S"].startswith("y#")]
+    assert (everything["h11"], everything["n11"]) == ({"N": "100000"}, {"N": "1"})
     assert len(world.rows("NotificationTable")) == 1
 
 
@@ -227,8 +232,8 @@ def test_a_reason_that_does_not_pass_is_our_own_fault_at_once(world: World, code
     assert world.meddled.count("transact_write_items") == 1
 
 
-def test_a_quiet_apps_settlement_touches_four_rows(world: World) -> None:
+def test_a_quiet_apps_settlement_touches_seven_rows(world: World) -> None:
     world.settle("b-1", NOW_MS)
     [items] = [call["TransactItems"] for name, call in world.meddled.calls if name == "transact_write_items"]
-    assert len(items) == 4
+    assert len(items) == 7
     assert QUIET.notify_url is None

@@ -1,5 +1,6 @@
 """A store on tables of its own, a clock that is set by hand, and a client that can be meddled with."""
 
+import os
 import random
 import uuid
 from collections.abc import Callable, Iterator
@@ -106,9 +107,16 @@ class World:
     def apps(self) -> AppRegistry:
         return AppRegistry(self.meddled_client, self.tables["AppTable"])
 
+    def totals(self, shards: int = 4) -> Totals:
+        return Totals(self.meddled_client, self.tables["TotalsTable"], shards)
+
     def store(self, shards: int = 4) -> Store:
-        totals = Totals(self.meddled_client, self.tables["TotalsTable"], shards)
-        return Store(self.meddled_client, self.tables["SettlementTable"], totals, self.ledger, lambda: self.now_ms)
+        orders = self.tables["SettlementTable"]
+        return Store(self.meddled_client, orders, self.totals(shards), self.ledger, lambda: self.now_ms)
+
+    def delete(self) -> None:
+        for table in self.tables.values():
+            self.client.delete_table(TableName=table)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """A table whole, rows sorted, to see that nothing, or just this, was written."""
@@ -189,6 +197,11 @@ class Time:
 def keyring() -> Keyring:
     secrets = SimpleNamespace(get_secret_value=lambda **_: {"SecretString": '{"1":"master"}'})
     return Keyring(lambda: cast("Any", secrets), "master")
+
+
+def proof_size(*, quick: int, full: int) -> int:
+    """How often a proof by chance is repeated: PROOF=full makes it what docs/decisions.md states."""
+    return full if os.environ.get("PROOF") == "full" else quick
 
 
 def chance(seed: int) -> random.Random:

@@ -6,8 +6,7 @@
     hours   |22|23|                                                              |00|01|...|14|
     edges  |.|                                                                                |..|   entries, one by one
 
-All in UTC. The hours of a day live in the day's row, so a range of days whose first and last day count in part is still
-one range of rows.
+All in UTC. A bucket is a part of a row: a year's row has its months, a month's its days, a day's its hours.
 """
 
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ FAR_FUTURE_SECONDS = 32_503_680_000
 """The year 3000: nothing is settled from here on. A later end is an open end, a later start finds nothing."""
 
 _DAY_HOURS = 24
+_YEAR_MONTHS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,15 @@ class Moment:
     month: str
     day: str
     hour: int
+
+    @property
+    def year(self) -> str:
+        return self.month[:4]
+
+    @property
+    def start_ms(self) -> int:
+        """When its hour starts."""
+        return int(datetime.fromisoformat(self.day).replace(hour=self.hour, tzinfo=UTC).timestamp()) * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,17 @@ class DayRange:
             self.end_hour if day == self.last else _DAY_HOURS,
         )
 
+    @property
+    def partial_days(self) -> list[str]:
+        """Its first and last day, where they count in part."""
+        return [day for day in sorted({self.first, self.last}) if len(self.hours_of(day)) < _DAY_HOURS]
+
+    @property
+    def whole_days(self) -> range:
+        """The days between, by their number in the month: a range of days never leaves its month."""
+        partial = self.partial_days
+        return range(int(self.first[8:]) + (self.first in partial), int(self.last[8:]) + 1 - (self.last in partial))
+
 
 @dataclass(frozen=True, slots=True)
 class MonthRange:
@@ -66,6 +86,13 @@ class MonthRange:
         return cls(
             None if start == _clock(0) else f"{start:%Y-%m}",
             None if end == _clock(FAR_FUTURE_SECONDS // 3600) else f"{last:%Y-%m}",
+        )
+
+    def months_of(self, year: str) -> range:
+        """The months that count in one of its years, by their number; all 12 where the whole year does."""
+        return range(
+            int(self.first[5:]) if self.first is not None and self.first[:4] == year else 1,
+            int(self.last[5:]) + 1 if self.last is not None and self.last[:4] == year else _YEAR_MONTHS + 1,
         )
 
 

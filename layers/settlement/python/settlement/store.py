@@ -12,15 +12,16 @@ condition that the row is still what the rule saw; when it is not, or a neighbou
 decided on again, with growing jittered pauses, until the deadline.
 """
 
+import heapq
 import random
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from settlement import clients
 from settlement.apps import App
-from settlement.buckets import Edge, cover, moment_of
+from settlement.buckets import cover, moment_of
 from settlement.clock import now_ms
 from settlement.cursor import ListQuery, Position
 from settlement.errors import Busy, OrderNotFound
@@ -46,7 +47,7 @@ from settlement.settling import (
     decide_club_settlement,
     decide_game_report,
 )
-from settlement.totals import Totals, account_key
+from settlement.totals import Sum, Totals, account_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -59,12 +60,30 @@ DEADLINE_SECONDS: Final = 10.0
 CLOCK_SKEW_MS: Final = 60_000
 """How far the clocks of two hosts may be apart."""
 DAY_SHARDS: Final = 8
+_DAY_MS = 24 * 3_600_000
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.5
 _CREATED = "attribute_exists(billno)"
 _UNSETTLED = "attribute_not_exists(settle_time)"
 # A cancelled transaction's reasons that pass: a neighbour in the same rows, or more writes than a partition takes.
 _PASSING = {"ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+
+
+class Entry(NamedTuple):
+    """What of a settled club order its totals are made of."""
+
+    openid: str
+    source: int
+    settle_hundredths: int
+    settle_time_ms: int
+
+
+class ReportPart(NamedTuple):
+    """A settled game order, as one of its report's."""
+
+    order_id: str
+    notify_id: str
+    settle_time_ms: int
 
 
 class Store:
@@ -92,7 +111,7 @@ class Store:
 
     def create_club_order(self, app_id: str, order: ClubOrder) -> bool:
         """Stores a new order; False where it was there already, the same. Raises OrderExists where it differs."""
-        if self._create(_club_key(app_id, order.bill_no), _club_item(order)):
+        if self._create(created_club_row(app_id, order, self._clock_ms())):
             return True
         stored = self.find_club_order(app_id, order.bill_no)
         if stored is None:
@@ -111,15 +130,17 @@ class Store:
 
         Amounts in whole points. Raises OrderNotFound, BadRequest, OrderAlreadySettled (see settling), Busy.
         """
-        for _ in _tries():
+        contended = False
+        for _ in tries():
             found = self.find_club_order(app.app_id, bill_no)
             match decide_club_settlement(found, openid, settle_amt, amt_ratio):
                 case Repeated() as repeated:
                     return repeated
                 case Settle(order, terms):
                     settled = SettledClubOrder(order, terms, self._clock_ms())
-                    if self._commit(self._club_settlement(app, settled)):
+                    if self._commit(self._club_settlement(app, settled, contended=contended)):
                         return settled
+                    contended = True
         raise Busy("the order is contended; nothing was written")
 
     def settled_page(self, query: ListQuery, after: Position | None, limit: int) -> list[SettledClubOrder]:
@@ -143,32 +164,66 @@ class Store:
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
             request["Limit"] = limit - len(settled)
 
-    def total_hundredths(self, query: ListQuery, now_ms: int) -> int:
-        """Settled hundredths of the whole query: whole buckets, and entry by entry the ragged ends."""
+    def total(self, query: ListQuery, now_ms: int) -> Sum:
+        """What the whole query settled: whole buckets, and entry by entry the ragged ends."""
         start_ms = None if query.start_seconds is None else query.start_seconds * 1000
         end_ms = None if query.end_seconds is None else (query.end_seconds + 1) * 1000
         if end_ms is not None and end_ms > now_ms + CLOCK_SKEW_MS:
             end_ms = None  # nothing is settled there yet, by any host's clock: an open end needs no ragged edge
         parts = cover(start_ms, end_ms)
-        whole = self._totals.sum_hundredths(query.app_id, query.openid, query.source, parts)
-        return whole + sum(self._sum_entries(query, edge) for edge in parts.edges)
+        total = self._totals.sum(query.app_id, query.openid, query.source, parts)
+        for edge in parts.edges:
+            for entry in self._entries(self._index_query(query, edge.start_ms, edge.end_ms)):
+                total = total.plus(Sum(entry.settle_hundredths, 1))
+        return total
 
-    def _sum_entries(self, query: ListQuery, edge: Edge) -> int:
-        request = self._index_query(query, edge.start_ms, edge.end_ms)
-        request["ProjectionExpression"] = "settle_hundredths"
-        total = 0
-        while True:
+    # ------------------------------------------------------------------------------------- what totals are made of
+
+    def entries_of_day(self, app_id: str, day: str, before_ms: int) -> Iterator[Entry]:
+        """An app's settled club orders of one UTC day, up to a moment, exclusive, in no order."""
+        for day_shard in range(DAY_SHARDS):
+            yield from self._entries(
+                {
+                    "TableName": self._table,
+                    "IndexName": "app_day-settle_time-index",
+                    "KeyConditionExpression": "app_day = :day AND settle_time < :before",
+                    "ExpressionAttributeValues": {
+                        ":day": {"S": f"{app_id}#{day}#{day_shard}"},
+                        ":before": {"N": str(before_ms)},
+                    },
+                }
+            )
+
+    def entries_between(
+        self, app_id: str, openid: str, source: int | None, start_ms: int, end_ms: int
+    ) -> Iterator[Entry]:
+        """An account's settled orders in [start, end), the newest first."""
+        if start_ms < end_ms:
+            query = ListQuery(app_id, openid, source, None, None)
+            yield from self._entries(self._index_query(query, start_ms, end_ms))
+
+    def _entries(self, request: "QueryInputTypeDef") -> Iterator[Entry]:
+        request["ProjectionExpression"] = "openid, #source, settle_hundredths, settle_time"
+        request["ExpressionAttributeNames"] = {"#source": "source"}  # a reserved word
+        while True:  # a page of the index ends at 1 MB
             answer = self._dynamodb.query(**request)
-            total += sum(int(item["settle_hundredths"]["N"]) for item in answer["Items"])
+            for item in answer["Items"]:
+                if "settle_hundredths" in item:  # a game order has none
+                    yield Entry(
+                        item["openid"]["S"],
+                        int(item["source"]["N"]),
+                        int(item["settle_hundredths"]["N"]),
+                        int(item["settle_time"]["N"]),
+                    )
             if "LastEvaluatedKey" not in answer:
-                return total
+                return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     # ------------------------------------------------------------------------------------------------ game orders
 
     def create_game_order(self, app_id: str, order_id: str, order: GameOrder) -> bool:
         """Stores a new order; False where it was there already, the same. Raises OrderExists where it differs."""
-        if self._create(_game_key(app_id, order_id), _game_item(order)):
+        if self._create(_created_row(_game_key(app_id, order_id), _game_item(order), self._clock_ms())):
             return True
         stored = self.find_game_order(app_id, order_id)
         check_same_game_order(stored.order if isinstance(stored, SettledGameOrder) else stored, order)
@@ -189,7 +244,7 @@ class Store:
         Raises OrderNotFound, OrderAlreadySettled (see settling), Busy.
         """
         notify_id = game_notify_id(merchant.app_id, list(results))
-        for _ in _tries():
+        for _ in tries():
             found = self._find_game_orders(merchant.app_id, results)
             match decide_game_report(results, found, mg_id, room_id, notify_id):
                 case Repeated() as repeated:
@@ -209,7 +264,7 @@ class Store:
     def _find_game_orders(self, app_id: str, order_ids: Iterable[str]) -> dict[str, GameOrder | SettledGameOrder]:
         keys = [{"billno": {"S": _game_key(app_id, order_id)}} for order_id in order_ids]
         found: dict[str, GameOrder | SettledGameOrder] = {}
-        for _ in _tries():  # DynamoDB may leave keys of a batch unread when it is busy
+        for _ in tries():  # DynamoDB may leave keys of a batch unread when it is busy
             answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
             for item in answer["Responses"].get(self._table, []):
                 found[item["billno"]["S"].split("#", 2)[2]] = _game_order(item)
@@ -219,6 +274,44 @@ class Store:
             keys = list(unread["Keys"])  # type: ignore[arg-type]
         raise Busy("the orders could not be read in time")
 
+    def find_report(self, app_id: str, order_ids: Iterable[str]) -> dict[str, SettledGameOrder]:
+        """The settled ones of a report's orders by order_id, in the report's sequence."""
+        found = self._find_game_orders(app_id, order_ids)
+        settled = {order_id: order for order_id, order in found.items() if isinstance(order, SettledGameOrder)}
+        return dict(sorted(settled.items(), key=lambda entry: entry[1].position))
+
+    # ------------------------------------------------------------------------------------- what an app is told of
+
+    def settled_between(self, app_id: str, start_ms: int, end_ms: int) -> Iterator[SettledClubOrder | ReportPart]:
+        """An app's settled orders of both APIs in [start, end), the longest settled first, as the index has them."""
+        if start_ms >= end_ms:
+            return
+        for day_ms in range(start_ms - start_ms % _DAY_MS, end_ms, _DAY_MS):
+            day = moment_of(day_ms).day
+            shards = [
+                self._settled_of(f"{app_id}#{day}#{day_shard}", start_ms, end_ms) for day_shard in range(DAY_SHARDS)
+            ]
+            yield from heapq.merge(*shards, key=lambda settled: settled.settle_time_ms)
+
+    def _settled_of(self, app_day: str, start_ms: int, end_ms: int) -> Iterator[SettledClubOrder | ReportPart]:
+        request: QueryInputTypeDef = {
+            "TableName": self._table,
+            "IndexName": "app_day-settle_time-index",
+            "KeyConditionExpression": "app_day = :day AND settle_time BETWEEN :start AND :last",
+            "ExpressionAttributeValues": {
+                ":day": {"S": app_day},
+                ":start": {"N": str(start_ms)},
+                ":last": {"N": str(end_ms - 1)},
+            },
+        }
+        while True:
+            answer = self._dynamodb.query(**request)
+            for item in answer["Items"]:
+                yield _report_part(item) if "result" in item else _settled_club_order(item)
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
     # -------------------------------------------------------------------------------------------------- the table
 
     def _get(self, key: str) -> "Item | None":
@@ -227,13 +320,13 @@ class Store:
             "Item"
         )
 
-    def _create(self, key: str, item: "Item") -> bool:
+    def _create(self, row: "Item") -> bool:
         """False where the id is taken. Optimistic: most orders are new, and then this is the only call."""
-        for _ in _tries():
+        for _ in tries():
             try:
                 self._dynamodb.put_item(
                     TableName=self._table,
-                    Item={"billno": {"S": key}, "created_at": {"N": str(self._clock_ms())}, **item},
+                    Item=row,
                     ConditionExpression="attribute_not_exists(billno)",  # the id is free
                 )
             except self._dynamodb.exceptions.ConditionalCheckFailedException:
@@ -259,21 +352,12 @@ class Store:
             return False
         return True
 
-    def _club_settlement(self, app: App, settled: SettledClubOrder) -> "list[TransactWriteItemTypeDef]":
+    def _club_settlement(
+        self, app: App, settled: SettledClubOrder, *, contended: bool
+    ) -> "list[TransactWriteItemTypeDef]":
         order = settled.order
-        account = account_key(app.app_id, order.openid)
-        items: list[TransactWriteItemTypeDef] = [
-            self._settle_update(
-                app.app_id,
-                _club_key(app.app_id, order.bill_no),
-                settled.settle_time_ms,
-                {
-                    "app_openid": {"S": account},
-                    "app_openid_source": {"S": f"{account}#{order.source}"},
-                    "settle_hundredths": {"N": str(settled.terms.settle_hundredths)},
-                    "amt_ratio": {"N": str(settled.terms.amt_ratio)},
-                },
-            ),
+        items = [
+            self._settle_update(_club_key(app.app_id, order.bill_no), settled_club_facts(app.app_id, settled)),
             *self._totals.additions(
                 app.app_id,
                 order.openid,
@@ -281,6 +365,7 @@ class Store:
                 settled.terms.settle_hundredths,
                 settled.settle_time_ms,
                 spread=random.getrandbits(32),  # not a secret: which of an account's rows is added to
+                contended=contended,
             ),
         ]
         if app.notify_url is not None:
@@ -292,10 +377,8 @@ class Store:
     ) -> "list[TransactWriteItemTypeDef]":
         items = [
             self._settle_update(
-                merchant.app_id,
-                _game_key(merchant.app_id, order_id),
-                settled.settle_time_ms,
-                {"result": {"M": _result_item(settled)}},
+                key := _game_key(merchant.app_id, order_id),
+                {"result": {"M": _result_item(settled)}, **_day_facts(merchant.app_id, key, settled.settle_time_ms)},
             )
             for order_id, settled in settled_orders.items()
         ]
@@ -303,13 +386,7 @@ class Store:
             items.append(self._ledger.addition(game_notification(merchant.app_id, settled_orders)))
         return items
 
-    def _settle_update(self, app_id: str, key: str, time_ms: int, facts: "Item") -> "TransactWriteItemTypeDef":
-        day_shard = zlib.crc32(key.encode()) % DAY_SHARDS
-        facts = {
-            **facts,
-            "app_day": {"S": f"{app_id}#{moment_of(time_ms).day}#{day_shard}"},
-            "settle_time": {"N": str(time_ms)},
-        }
+    def _settle_update(self, key: str, facts: "Item") -> "TransactWriteItemTypeDef":
         return {
             "Update": {
                 "TableName": self._table,
@@ -339,7 +416,7 @@ class Store:
         }
 
 
-def _tries() -> Iterator[None]:
+def tries() -> Iterator[None]:
     """Once at once, then after growing pauses with full jitter, until the deadline."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     pause = _FIRST_PAUSE_SECONDS
@@ -363,6 +440,35 @@ def _index_key(query: ListQuery) -> "Item":
     if query.source is None:
         return {"app_openid": {"S": account}}
     return {"app_openid_source": {"S": f"{account}#{query.source}"}}
+
+
+def created_club_row(app_id: str, order: ClubOrder, created_at_ms: int) -> "Item":
+    """An order's row before it is settled."""
+    return _created_row(_club_key(app_id, order.bill_no), _club_item(order), created_at_ms)
+
+
+def _created_row(key: str, item: "Item", created_at_ms: int) -> "Item":
+    return {"billno": {"S": key}, "created_at": {"N": str(created_at_ms)}, **item}
+
+
+def settled_club_facts(app_id: str, settled: SettledClubOrder) -> "Item":
+    """What settling sets on an order's row."""
+    account = account_key(app_id, settled.order.openid)
+    return {
+        "app_openid": {"S": account},
+        "app_openid_source": {"S": f"{account}#{settled.order.source}"},
+        "settle_hundredths": {"N": str(settled.terms.settle_hundredths)},
+        "amt_ratio": {"N": str(settled.terms.amt_ratio)},
+        **_day_facts(app_id, _club_key(app_id, settled.order.bill_no), settled.settle_time_ms),
+    }
+
+
+def _day_facts(app_id: str, key: str, time_ms: int) -> "Item":
+    day_shard = zlib.crc32(key.encode()) % DAY_SHARDS
+    return {
+        "app_day": {"S": f"{app_id}#{moment_of(time_ms).day}#{day_shard}"},
+        "settle_time": {"N": str(time_ms)},
+    }
 
 
 def _club_item(order: ClubOrder) -> "Item":
@@ -460,6 +566,12 @@ def _game_order(item: "Item") -> GameOrder | SettledGameOrder:
         position=int(result["position"]["N"]),
         settle_time_ms=int(item["settle_time"]["N"]),
     )
+
+
+def _report_part(item: "Item") -> ReportPart:
+    """Of the index: it has not the whole order."""
+    order_id = item["billno"]["S"].split("#", 2)[2]
+    return ReportPart(order_id, item["result"]["M"]["notify_id"]["S"], int(item["settle_time"]["N"]))
 
 
 def _result_item(settled: SettledGameOrder) -> "Item":
