@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from tests.store.paper import PaperDynamoDB
+from tests.paper import PaperDynamoDB
 
 from settlepoint_local.template import table_definitions
 
@@ -98,18 +98,3 @@ class BilledPaper(PaperDynamoDB):
             return answer
         wanted = request["ExpressionAttributeValues"][":source"]
         return {**answer, "Items": [item for item in answer["Items"] if item["source"] == wanted]}
-
-    def load(self, table_name: str, rows: list[Any]) -> None:
-        """Many at once: sorted when all are there."""
-        table = self._tables[table_name]
-        for item in rows:
-            key = table.key_of(item)
-            known = key in table.items
-            table.items[key] = item
-            for name, attributes in {"": table.key, **table.indexes}.items():
-                if len(attributes) > 1 and not known:
-                    hash_value, range_value = (next(iter(item[attribute].values())) for attribute in attributes)
-                    number = int(range_value) if "N" in item[attributes[1]] else range_value
-                    table.by_hash[name, hash_value].append((number, key, 0.0))
-        for entries in table.by_hash.values():
-            entries.sort()

@@ -5,7 +5,7 @@
 One account, three months, 17 sources. The history is loaded in bulk, through the layer's own row builders: the same
 bytes as settlements leave, which is checked. Up to --local settlements it lies on Amazon's DynamoDB Local, which tells
 the capacity that each call consumed; a million take it too long (about a thousand rows a second), so up to --largest
-it lies on paper (tests/store/paper.py), billed by DynamoDB's rules; where both were measured they must agree. Written
+it lies on paper (tests/paper.py), billed by DynamoDB's rules; where both were measured they must agree. Written
 to bench/SCALE.md and bench/scale.png.
 """
 
@@ -26,8 +26,8 @@ import boto3
 from bench.capacity import BilledPaper, transaction_units
 from bench.plots import draw
 from botocore.config import Config
+from tests.paper import Pages
 from tests.store.dynamodb_local import running
-from tests.store.paper import Pages
 from tests.store.worlds import CLUB, QUIET, World, make_world
 
 from settlement.buckets import moment_of
@@ -176,7 +176,7 @@ class Loader:
 
     def put(self, table: str, rows: list[dict[str, Any]]) -> None:
         if isinstance(self.client, BilledPaper):
-            self.client.load(self.world.tables[table], rows)
+            self.client.tables[self.world.tables[table]].load(rows)
             return
 
         def write(batch: tuple[dict[str, Any], ...]) -> None:

@@ -5,7 +5,7 @@ DynamoDB does is not taken on trust: the store's tests run on it beside moto and
 """
 
 import re
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -17,6 +17,8 @@ from botocore.exceptions import ClientError
 type Value = Mapping[str, Any]
 type Item = dict[str, Value]
 type Key = tuple[Any, ...]
+type Entry = tuple[Any, Key, float]
+"""Of an index: range value, the table's key, and from when on it is seen there."""
 
 
 class Exceptions:
@@ -46,6 +48,22 @@ class Table:
         for index in self.indexes.values():
             index.move(key, before, item, seen_at)
 
+    def load(self, items: list[Item]) -> None:
+        """Many at once, new ones and others: sorted when all are there."""
+        new = {}
+        for item in items:
+            if (key := self.key_of(item)) in self.items:
+                self.put(item, 0.0)
+            else:
+                new[key] = item
+        self.items |= new
+        for key, item in new.items():
+            for index in self.indexes.values():
+                index.append(key, item)
+        for index in self.indexes.values():
+            for entries in index.entries.values():
+                entries.sort()
+
     def remove(self, key: Key, seen_at: float) -> None:
         before = self.items.pop(key, None)
         for index in self.indexes.values():
@@ -64,8 +82,8 @@ class Index:
         self.projected: set[str] | None = None
         if projection["ProjectionType"] != "ALL":
             self.projected = {*table.key, *self.key, *projection.get("NonKeyAttributes", [])}
-        self.entries: dict[Any, list[tuple[Any, Key, float]]] = defaultdict(list)
-        """Range value, the table's key, and from when on it is seen here."""
+        self.entries: dict[Any, list[Entry]] = defaultdict(list)
+        """Sorted, by hash value."""
 
     def move(self, key: Key, before: Item | None, after: Item | None, seen_at: float) -> None:
         old, new = self._place(before), self._place(after)
@@ -76,6 +94,11 @@ class Index:
             del entries[bisect_left(entries, (old[1], key))]
         if new is not None:
             insort(self.entries[new[0]], (new[1], key, seen_at))
+
+    def append(self, key: Key, item: Item) -> None:
+        """Out of its order; the caller sorts."""
+        if (place := self._place(item)) is not None:
+            self.entries[place[0]].append((place[1], key, 0.0))
 
     def _place(self, item: Item | None) -> tuple[Any, Any] | None:
         if item is None or not all(name in item for name in self.key):
@@ -90,7 +113,7 @@ class Index:
 class PaperDynamoDB:
     """In the place of boto3's client. What it does not know it refuses."""
 
-    exceptions = Exceptions
+    exceptions = Exceptions()
 
     def __init__(self, now: Callable[[], float] = lambda: 0.0, lag: Callable[[], float] = lambda: 0.0) -> None:
         """`lag` tells, for each write, how much later than `now` the indexes have it."""
@@ -180,22 +203,21 @@ class PaperDynamoDB:
         condition = _parsed(request["KeyConditionExpression"])
         hash_value = _plain(_only(condition.equal_to(index.key[0], request)))
         entries = index.entries.get(hash_value, [])
-        after = request.get("ExclusiveStartKey")
-        place = None if after is None else (_plain(after[index.key[1]]), index.table.key_of(after))
+        start, stop = condition.span(index.key[-1], request, entries)
         backward = not request.get("ScanIndexForward", True)
+        if (after := request.get("ExclusiveStartKey")) is not None:
+            place = (_plain(after[index.key[1]]), index.table.key_of(after))
+            if backward:
+                stop = min(stop, bisect_left(entries, place, key=_place))
+            else:
+                start = max(start, bisect_right(entries, place, key=_place))
         now, limit = self._now(), request.get("Limit", 10**9)
         keys: list[Key] = []
-        for range_value, key, seen_at in reversed(entries) if backward else entries:
-            if place is not None and ((range_value, key) >= place if backward else (range_value, key) <= place):
-                continue
-            if secondary and seen_at > now:
-                continue
-            item = index.table.items[key]
-            if not condition.holds(item, request):
-                continue
-            keys.append(key)
-            if len(keys) == limit:
-                break
+        for number in range(stop - 1, start - 1, -1) if backward else range(start, stop):
+            if not secondary or entries[number][2] <= now:
+                keys.append(entries[number][1])
+                if len(keys) == limit:
+                    break
         answer: dict[str, Any] = {"Count": len(keys), "Items": [index.show(key) for key in keys]}
         if len(keys) == limit:  # as DynamoDB: it does not look whether there is more
             last = index.table.items[keys[-1]]
@@ -234,7 +256,9 @@ def fault(kind: type[ClientError], **more: Any) -> ClientError:
 
 def _plain(value: Value) -> Any:
     [(kind, plain)] = value.items()
-    return Decimal(plain) if kind == "N" else plain
+    if kind != "N":
+        return plain
+    return int(plain) if plain.removeprefix("-").isdecimal() else Decimal(plain)
 
 
 def _only(values: list[Value]) -> Value:
@@ -267,6 +291,34 @@ class Condition:
             return []
 
         return look(self._tree)
+
+    def span(self, attribute: str, request: Mapping[str, Any], entries: list[Entry]) -> tuple[int, int]:
+        """Which of an index's entries, from and up to, its range key lets through."""
+        values = request["ExpressionAttributeValues"]
+
+        def look(tree: tuple[Any, ...], start: int, stop: int) -> tuple[int, int]:
+            if tree[0] == "AND":
+                return look(tree[2], *look(tree[1], start, stop))
+            if _name(tree[1], request) != attribute or len(entries) == 0:
+                return start, stop
+            bounds = [_plain(values[name]) for name in tree[2:]]
+            from_ = bisect_left(entries, bounds[0], key=_range) if tree[0] in ("=", ">=", "BETWEEN") else start
+            if tree[0] == ">":
+                from_ = bisect_right(entries, bounds[0], key=_range)
+            to = bisect_right(entries, bounds[-1], key=_range) if tree[0] in ("=", "<=", "BETWEEN") else stop
+            if tree[0] == "<":
+                to = bisect_left(entries, bounds[0], key=_range)
+            return max(start, from_), min(stop, to)
+
+        return look(self._tree, 0, len(entries))
+
+
+def _range(entry: Entry) -> Any:
+    return entry[0]
+
+
+def _place(entry: Entry) -> tuple[Any, Key]:
+    return entry[:2]
 
 
 @cache

@@ -8,8 +8,9 @@ import pytest
 from botocore.config import Config
 from moto import mock_aws
 
+from tests.paper import PaperDynamoDB
+
 from .dynamodb_local import NotToBeHad, running
-from .paper import PaperDynamoDB
 from .worlds import Time, World, make_world
 
 if TYPE_CHECKING:

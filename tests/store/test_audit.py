@@ -10,11 +10,12 @@ from settlement.buckets import HOUR_MS
 from settlement.cursor import ListQuery
 from settlement.orders import GameResult
 from settlement.totals import Bucket, Sum
+from tests.paper import Exceptions, PaperDynamoDB, fault
+from tests.proof import few_or_many
 
-from .paper import Exceptions, PaperDynamoDB
 from .test_totals import BOUNDARIES, ms
 from .virtual_time import VirtualTime
-from .worlds import QUIET, World, chance, club_order, game_order, make_world, proof_size
+from .worlds import QUIET, World, chance, club_order, game_order, make_world
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -233,13 +234,13 @@ class Unsteady:
         def call(*names: Any, **arguments: Any) -> Any:
             self._time.sleep(self._dice.uniform(0, 0.5))
             if name == "transact_get_items" and self._dice.random() < 0.3:
-                raise Exceptions.TransactionCanceledException({"Error": {"Code": "TransactionCanceled"}})
+                raise fault(Exceptions.TransactionCanceledException)
             return real(*names, **arguments)
 
         return call
 
 
-@pytest.mark.parametrize("seed", range(proof_size(quick=4, full=60)))
+@pytest.mark.parametrize("seed", range(few_or_many(4, 60)))
 @pytest.mark.parametrize("damaged", [False, True])
 def test_while_settlements_arrive_nothing_is_found_but_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, seed: int, damaged: bool

@@ -1,6 +1,6 @@
 """Settled exactly once, whatever stops, is lost or gets in between: seeded runs of callers who repeat until they know.
 
-PROOF=full makes 10,000 of them on paper. A seed that fails is named in the error's notes.
+PROVE=1 makes 10,000 of them on paper. A seed that fails is named in the error's notes.
 """
 
 from collections import Counter
@@ -19,13 +19,14 @@ from settlement.orders import SettledClubOrder
 from settlement.settling import Repeated
 from settlement.store import Store
 from settlement.totals import Totals
+from tests.proof import few_or_many
 
 from .perils import Killed, Perilous
 from .test_totals import BOUNDARIES
 from .virtual_time import VirtualTime
-from .worlds import CLUB, QUIET, World, chance, club_order, make_world, proof_size
+from .worlds import CLUB, QUIET, World, chance, club_order, make_world
 
-RUNS = {"paper": proof_size(quick=500, full=10_000), "moto": 20, "dynamodb_local": proof_size(quick=20, full=200)}
+RUNS = {"paper": few_or_many(500, 10_000), "moto": 20, "dynamodb_local": few_or_many(20, 200)}
 RUNS_PER_TABLE = 20
 """What is scanned for a run holds the others of its table too."""
 

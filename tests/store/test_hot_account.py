@@ -13,13 +13,14 @@ import pytest
 from settlement.errors import Busy
 from settlement.store import Store
 from settlement.totals import MAX_SHARDS, Totals
+from tests.proof import few_or_many
 
 from .busy_table import BusyTable
 from .virtual_time import VirtualTime
-from .worlds import QUIET, chance, proof_size
+from .worlds import QUIET, chance
 
 RATE = 200
-SECONDS = proof_size(quick=6, full=60)
+SECONDS = few_or_many(6, 60)
 
 
 @dataclass(frozen=True, slots=True)

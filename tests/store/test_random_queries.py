@@ -1,6 +1,6 @@
 """Random queries against a plain list in memory: source x range x sign x page size.
 
-PROOF=full makes 100,000 of them on paper.
+PROVE=1 makes 100,000 of them on paper.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,13 @@ from settlement.cursor import ListQuery, Position
 from settlement.orders import SettledClubOrder
 from settlement.store import Store
 from settlement.totals import Sum
+from tests.proof import few_or_many
 
 from .test_totals import make_history, random_end
-from .worlds import NOW_MS, QUIET, World, chance, proof_size
+from .worlds import NOW_MS, QUIET, World, chance
 
 HISTORIES = 5
-QUERIES = {"paper": proof_size(quick=1000, full=20_000), "moto": 60, "dynamodb_local": proof_size(quick=150, full=2000)}
+QUERIES = {"paper": few_or_many(1000, 20_000), "moto": 60, "dynamodb_local": few_or_many(150, 2000)}
 """Of each history."""
 ENTRIES = {"paper": 600, "moto": 80, "dynamodb_local": 150}
 SOURCES: tuple[int | None, ...] = (None, None, None, 0, 5, 6, 16, 9)

@@ -1,6 +1,5 @@
 """A store on tables of its own, a clock that is set by hand, and a client that can be meddled with."""
 
-import os
 import random
 import uuid
 from collections.abc import Callable, Iterator
@@ -197,11 +196,6 @@ class Time:
 def keyring() -> Keyring:
     secrets = SimpleNamespace(get_secret_value=lambda **_: {"SecretString": '{"1":"master"}'})
     return Keyring(lambda: cast("Any", secrets), "master")
-
-
-def proof_size(*, quick: int, full: int) -> int:
-    """How often a proof by chance is repeated: PROOF=full makes it what docs/decisions.md states."""
-    return full if os.environ.get("PROOF") == "full" else quick
 
 
 def chance(seed: int) -> random.Random:
