@@ -33,9 +33,10 @@ Since = Annotated[
     help="""
     Recompute every total of an app, or of one openid, from its settlements.
 
-    May run while settlements arrive: hours that are over are compared with
-    their settlements, the present one within the totals; what was settled in
-    the last two minutes is no difference. Memory is bounded; the cost is one
+    May run while settlements arrive. What differs in the hour under way is
+    looked at again half a minute later, for an index may be behind; of an
+    account that keeps settling that hour is taken for right until it is over.
+    Memory is bounded; the cost is one
     read of the app's settlements and of the totals table (with --openid: of
     the account's alone).
 
@@ -88,7 +89,7 @@ def _verify(
             {
                 "settlements": f"{counted.settlements:,}",
                 "totals": f"{counted.buckets:,}",
-                "judged up to": moment_text(counted.judged_until_ms),
+                "judged in any case": f"up to {moment_text(counted.judged_until_ms)}",
                 "differences": f"{len(differences):,}{' (repaired)' if repair and differences else ''}",
             }
         )
@@ -115,8 +116,8 @@ def _verify(
     Settlements must be in SettlementTable and its indexes before it starts: if
     that was restored too, wait until its indexes are ACTIVE.
 
-    What was settled in the hour under way is judged when that is over: if its
-    totals were lost too, repeat the command then.
+    Of an account that keeps settling, the hour under way is judged when it is
+    over: if its totals were lost too, repeat the command then.
 
     --json: apps (a list of app_id, settlements, buckets, judged_until_ms,
     corrected, undecided).
@@ -157,7 +158,9 @@ def _rebuild(
                 for row in rebuilt
             ],
         )
-        note("What was settled later is judged when its hour is over: rebuild again in two hours if totals were lost.")
+        note(
+            "Later hours of accounts that kept settling are judged when they are over: rebuild then if totals were lost."
+        )
     if any(row["undecided"] for row in rebuilt):
         raise CommandFailed("some totals were written so often that they could not be judged; rebuild again")
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from settlement.audit import JUDGED_AFTER_MS, Audit, Auditor, Difference, Undecided
+from settlement.audit import JUDGED_AFTER_MS, STEADY_SECONDS, Audit, Auditor, Difference, Undecided
 from settlement.buckets import HOUR_MS
 from settlement.cursor import ListQuery
 from settlement.orders import GameResult
@@ -45,7 +45,7 @@ def make_history(world: World) -> None:
 
 
 def auditor(world: World, now_ms: int = LATER_MS) -> Auditor:
-    return Auditor(world.store(2), world.totals(2), lambda: now_ms)
+    return Auditor(world.store(2), world.totals(2), lambda: now_ms, pause=lambda _: None)
 
 
 def differences(
@@ -104,8 +104,7 @@ def test_a_difference_is_found_told_and_corrected(
 ) -> None:
     make_history(world)
     orders = world.rows("SettlementTable")
-    # Of an hour under way nothing but itself is known: its own bucket is judged when it is over.
-    now_ms = LATER_MS if row == "d#2026-11-02" else NOW_MS + 2 * 60_000
+    now_ms = NOW_MS + 2 * 60_000  # in the last one's hour
     change(world, openid, stored_bucket(world, openid, row), f"{kind}{part}", by)
     [found] = differences(world, now_ms)
     assert isinstance(found, Difference)
@@ -116,6 +115,44 @@ def test_a_difference_is_found_told_and_corrected(
     assert differences(world, now_ms, repair=True) == [found]
     assert differences(world, now_ms) == []
     assert world.rows("SettlementTable") == orders
+
+
+@pytest.mark.parametrize("lost", ["the hour", "every row"])
+def test_totals_of_the_hour_under_way_are_judged_where_nothing_is_settled_meanwhile(world: World, lost: str) -> None:
+    make_history(world)
+    now_ms = NOW_MS + 60_000
+    for item in world.rows("TotalsTable"):
+        if item["app_openid"]["S"] == f"{QUIET.app_id}#o#2" and (lost == "every row" or item["bucket"]["S"][0] == "d"):
+            key = {name: item[name] for name in ("app_openid", "bucket")}
+            world.client.delete_item(TableName=world.tables["TotalsTable"], Key=key)
+    found = differences(world, now_ms)
+    assert {one.openid for one in found} == {"o#2"}
+    assert len(found) == (2 if lost == "the hour" else 6)
+    assert differences(world, now_ms, repair=True) == found
+    assert differences(world, now_ms) == []
+
+
+def test_an_index_that_is_behind_is_waited_for(world: World) -> None:
+    make_history(world)
+    late = world.settle("late", NOW_MS + 50_000, openid="o-1")
+    hidden = [True]
+    real_query = world.client.query
+
+    def without_it(_: Callable[..., Any], **request: Any) -> Any:
+        answer = real_query(**request)
+        if hidden[0] and "IndexName" in request:
+            time = {"N": str(late.settle_time_ms)}
+            answer["Items"] = [item for item in answer["Items"] if item.get("settle_time") != time]
+        return answer
+
+    def catch_up(seconds: float) -> None:
+        assert seconds == STEADY_SECONDS
+        hidden[0] = False
+
+    world.meddled.instead_of("query", without_it)
+    looking = Auditor(world.store(2), world.totals(2), lambda: NOW_MS + 60_000, catch_up)
+    assert list(looking.differences(QUIET.app_id, FIRST_MS)) == []
+    assert not hidden[0]
 
 
 def test_what_no_settlement_stands_behind_is_a_difference_too(world: World) -> None:
@@ -281,7 +318,7 @@ def test_while_settlements_arrive_nothing_is_found_but_what_is_wrong(
 
     def audit() -> None:
         watching = World("paper", unsteady, world.tables)
-        looking = Auditor(watching.store(), watching.totals(), now_ms)
+        looking = Auditor(watching.store(), watching.totals(), now_ms, time.sleep)
         found.extend(looking.differences(QUIET.app_id, start_ms - 4 * DAY_MS, repair=damaged))
 
     time.at(dice.uniform(0, 30), audit)

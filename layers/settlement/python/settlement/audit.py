@@ -7,14 +7,19 @@ Settlements may arrive meanwhile. What they add is told apart by the hour:
                                              `- JUDGED_AFTER_MS ago, or up to an hour earlier
 
 Nothing is added to a closed hour any more, and its settlements have long reached the indexes; so a bucket must hold
-just its settlements of closed hours and what the hours under way hold of it. The first pass compares everything, one
-read after the other, and what it finds may be a settlement that came between two reads: it only names rows to look at.
-Those are judged one by one, each with its hours in one serializable read.
+just its settlements of closed hours and what was settled in the hours under way. Of those there are two accounts: the
+day's rows of TotalsTable, and the entries of the index, which may be behind. Where both say the same, that is it. Where
+they still differ, and nothing has moved, after STEADY_SECONDS, the entries are right; where settlements keep coming,
+the day's rows are taken for right until their hours are closed.
+
+The first pass compares everything, one read after the other, and what it finds may be a settlement that came between
+two reads: it only names rows to look at. Those are judged one by one, each with its hours in one serializable read.
 
 Memory is bounded: sums wait in a temporary file.
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,10 +29,12 @@ from typing import Final
 from settlement.buckets import HOUR_MS, moment_of
 from settlement.clock import now_ms
 from settlement.store import CLOCK_SKEW_MS, Entry, Store, tries
-from settlement.totals import NOTHING, Bucket, Sum, Totals, buckets_of, hour_of, source_of, span_ms
+from settlement.totals import NOTHING, Bucket, Sum, Totals, buckets_of, source_of, span_ms
 
 JUDGED_AFTER_MS: Final = CLOCK_SKEW_MS + 60_000
 """A settlement is committed, and in every index, this long after its settle_time: a function lives for 25 s."""
+STEADY_SECONDS: Final = 30.0
+"""How far an index may be behind its table."""
 _KEPT_IN_MEMORY = 50_000
 _CARRY = 10**15
 """SQLite's integers have 64 bits, ours more: a balance is kept in two of them."""
@@ -65,7 +72,36 @@ class Audit:
     settlements: int = 0
     buckets: int = 0
     judged_until_ms: int = 0
-    """From here on hours were under way: what their own buckets hold was taken for right."""
+    """From here on hours were under way: of accounts that kept settling, what those hours hold was taken for right."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A row, and what it should hold."""
+
+    openid: str
+    row: str
+    closed: Mapping[int, Sum]
+    """By part: the entries of closed hours."""
+    under_way: Mapping[int, Sum]
+    """What the day's rows hold of the hours under way."""
+    entered: Mapping[int, Sum]
+    """What the entries of the hours under way add up to."""
+    stored: Mapping[int, Sum]
+    correction_count: int
+
+    def is_same_as(self, before: "_Look") -> bool:
+        return (self.under_way, self.entered, self.stored) == (before.under_way, before.entered, before.stored)
+
+    def differences(self, recent: Mapping[int, Sum]) -> list[Difference]:
+        """`recent`: which of the two accounts of the hours under way is right."""
+        found = []
+        for part in sorted({*self.closed, *recent, *self.stored}):
+            expected = self.closed.get(part, NOTHING).plus(recent.get(part, NOTHING))
+            stored = self.stored.get(part, NOTHING)
+            if expected != stored:
+                found.append(Difference(self.openid, Bucket(self.row, part), expected, stored))
+        return found
 
 
 class Auditor:
@@ -74,10 +110,12 @@ class Auditor:
         store: Store,
         totals: Totals,
         clock_ms: Callable[[], int] = now_ms,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
         self._totals = totals
         self._clock_ms = clock_ms
+        self._pause = pause
 
     def differences(
         self,
@@ -94,70 +132,100 @@ class Auditor:
         `since_ms` is no later than the first settlement. `on_day` hears how many days are read.
         """
         counted = Audit() if counted is None else counted
-        until_ms = counted.judged_until_ms = self._closed_ms()
+        counted.judged_until_ms = self._closed_ms()
+        end_ms = self._end_ms()
         entries = (
-            self._of_app(app_id, since_ms, until_ms, on_day)
+            self._of_app(app_id, since_ms, end_ms, on_day)
             if openid is None
-            else self._store.entries_between(app_id, openid, None, 0, until_ms)
+            else self._store.entries_between(app_id, openid, None, 0, end_ms)
         )
+        unsettled: list[_Look] = []
         with closing(sqlite3.connect("")) as file:  # "" is a temporary file that is gone when it is closed
             file.execute(_TABLE)
             _spool(file, _of_rows(entries, counted))
-            _spool(file, self._of_table(app_id, openid, until_ms, counted))
+            _spool(file, self._of_table(app_id, openid, counted))
             for differing_openid, row in _differing(file):
-                yield from self._judge(app_id, differing_openid, row, repair=repair)
+                yield from self._judge(app_id, differing_openid, row, unsettled, repair=repair)
+        if unsettled:
+            self._pause(STEADY_SECONDS)
+        for before in unsettled:
+            yield from self._judge_again(app_id, before, repair=repair)
 
     def _closed_ms(self) -> int:
         until_ms = self._clock_ms() - JUDGED_AFTER_MS
         return until_ms - until_ms % HOUR_MS
 
-    def _of_app(self, app_id: str, since_ms: int, until_ms: int, on_day: Callable[[int], object]) -> Iterator[Entry]:
-        for number, day in enumerate(days_between(since_ms, until_ms)):
-            yield from self._store.entries_of_day(app_id, day.isoformat(), until_ms)
+    def _end_ms(self) -> int:
+        """By no host's clock is anything settled later."""
+        return self._clock_ms() + CLOCK_SKEW_MS
+
+    def _of_app(self, app_id: str, since_ms: int, end_ms: int, on_day: Callable[[int], object]) -> Iterator[Entry]:
+        for number, day in enumerate(days_between(since_ms, end_ms)):
+            yield from self._store.entries_of_day(app_id, day.isoformat(), end_ms)
             on_day(number + 1)
 
-    def _of_table(self, app_id: str, openid: str | None, until_ms: int, counted: Audit) -> Iterator[_Addition]:
-        """What the table holds, taken off; its hours under way count as rows, in all that they are part of."""
+    def _of_table(self, app_id: str, openid: str | None, counted: Audit) -> Iterator[_Addition]:
+        """What the table holds, taken off."""
         for account, bucket, stored in self._totals.every_sum(app_id, openid):
             counted.buckets += 1
             yield account, bucket, NOTHING.minus(stored)
-            hour = hour_of(bucket)
-            if hour is not None and hour.start_ms >= until_ms:
-                for containing in buckets_of(hour, source_of(bucket.row)):
-                    yield account, containing, stored
 
-    def _judge(self, app_id: str, openid: str, row: str, *, repair: bool) -> Iterator[Difference | Undecided]:
+    def _judge(
+        self, app_id: str, openid: str, row: str, unsettled: list[_Look], *, repair: bool
+    ) -> Iterator[Difference | Undecided]:
+        """What is wrong with a row, if it can be told now; else it is put to the `unsettled`."""
         for _ in tries():
-            until_ms = self._closed_ms()
-            expected = self._expected_of(app_id, openid, row, until_ms)
-            snapshot = self._totals.snapshot(app_id, openid, row, until_ms, self._clock_ms() + CLOCK_SKEW_MS)
-            if snapshot is None:
+            look = self._look(app_id, openid, row)
+            if look is None:
                 continue
-            for part, under_way in snapshot.under_way.items():
-                expected[part] = expected.get(part, NOTHING).plus(under_way)
-            found = [
-                Difference(openid, Bucket(row, part), expected.get(part, NOTHING), snapshot.stored.get(part, NOTHING))
-                for part in sorted({*expected, *snapshot.stored})
-                if expected.get(part, NOTHING) != snapshot.stored.get(part, NOTHING)
-            ]
-            if repair and found:
-                additions = {one.bucket.part: one.expected.minus(one.stored) for one in found}
-                if not self._totals.correct(app_id, openid, row, additions, snapshot.correction_count):
-                    continue  # somebody corrected it meanwhile, or we did and did not hear of it
-            yield from found
-            return
+            if look.entered != look.under_way:
+                unsettled.append(look)
+                return
+            if self._is_corrected(app_id, look, found := look.differences(look.entered), repair=repair):
+                yield from found
+                return
         yield Undecided(openid, row)
 
-    def _expected_of(self, app_id: str, openid: str, row: str, until_ms: int) -> dict[int, Sum]:
-        """A row's sums by part, from its settlements of closed hours."""
+    def _judge_again(self, app_id: str, before: _Look, *, repair: bool) -> Iterator[Difference | Undecided]:
+        for _ in tries():
+            look = self._look(app_id, before.openid, before.row)
+            if look is None:
+                continue
+            recent = look.entered if look.is_same_as(before) else look.under_way
+            if self._is_corrected(app_id, look, found := look.differences(recent), repair=repair):
+                yield from found
+                return
+        yield Undecided(before.openid, before.row)
+
+    def _is_corrected(self, app_id: str, look: _Look, found: list[Difference], *, repair: bool) -> bool:
+        """False where somebody corrected the row meanwhile, or we did and did not hear of it. True without `repair`."""
+        if not repair or not found:
+            return True
+        additions = {one.bucket.part: one.expected.minus(one.stored) for one in found}
+        return self._totals.correct(app_id, look.openid, look.row, additions, look.correction_count)
+
+    def _look(self, app_id: str, openid: str, row: str) -> _Look | None:
+        """None where the row was being written at that moment."""
+        until_ms, end_ms = self._closed_ms(), self._end_ms()
+        closed = self._sums(app_id, openid, row, 0, until_ms)
+        snapshot = self._totals.snapshot(app_id, openid, row, until_ms, end_ms)
+        if snapshot is None:
+            return None
+        entered = self._sums(app_id, openid, row, until_ms, end_ms)
+        under_way = {part: hours for part, hours in snapshot.under_way.items() if hours != NOTHING}
+        return _Look(openid, row, closed, under_way, entered, snapshot.stored, snapshot.correction_count)
+
+    def _sums(self, app_id: str, openid: str, row: str, from_ms: int, until_ms: int) -> dict[int, Sum]:
+        """A row's sums by part, of the entries in [from, until)."""
         start_ms, end_ms = span_ms(row)
         source = source_of(row)
-        expected: dict[int, Sum] = {}
-        for entry in self._store.entries_between(app_id, openid, source, start_ms, min(end_ms, until_ms)):
+        sums: dict[int, Sum] = {}
+        entries = self._store.entries_between(app_id, openid, source, max(start_ms, from_ms), min(end_ms, until_ms))
+        for entry in entries:
             for bucket in buckets_of(moment_of(entry.settle_time_ms), source):
                 if bucket.row == row:
-                    expected[bucket.part] = expected.get(bucket.part, NOTHING).plus(Sum(entry.settle_hundredths, 1))
-        return expected
+                    sums[bucket.part] = sums.get(bucket.part, NOTHING).plus(Sum(entry.settle_hundredths, 1))
+        return sums
 
 
 def days_between(since_ms: int, until_ms: int) -> list[date]:

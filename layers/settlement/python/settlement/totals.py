@@ -103,14 +103,6 @@ def span_ms(row: str) -> tuple[int, int]:
     return int(start.timestamp()) * 1000, int(end.timestamp()) * 1000
 
 
-def hour_of(bucket: Bucket) -> Moment | None:
-    """The hour that a part of a day's row is; None for other rows' parts."""
-    if bucket.row[0] != "d":
-        return None
-    day = bucket.row.partition("#")[2]
-    return Moment(day[:7], day, bucket.part)
-
-
 class Totals:
     def __init__(self, dynamodb: "DynamoDBClient", table: str, shards: int) -> None:
         """`shards` rows per bucket are written without contention; all that were ever written are read."""
