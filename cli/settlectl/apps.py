@@ -9,7 +9,7 @@ import typer
 
 from settlectl.console import AsJson, note, print_facts, print_table, print_value, warn
 from settlectl.deployment import Deployment, chosen
-from settlectl.draining import release_when_enabled
+from settlectl.draining import meet_another_receiver, release_when_known
 from settlectl.failures import AppAlreadyExists, BadInput, NoSuchApp
 from settlement.apps import APP_ID, ROLES, App, AppChanges, AppExists, AppNotFound, Role, SecretVersion, Status
 from settlement.clock import now_ms
@@ -372,6 +372,9 @@ def _update(
     for lack in what_a_game_server_lacks(deployment, app):
         warn(lack)
     note(IN_FORCE)
+    if notify_url is not None:
+        meet_another_receiver(deployment, app_id)
+        _release(deployment, app_id)
     _print_app(app, as_json=as_json)
 
 
@@ -383,7 +386,11 @@ def _disable(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> 
 @commands.command("enable", help="Let a disabled app call again; what was held goes out. In force within 30 s.")
 def _enable(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
     _set_status(context, app_id, "enabled", as_json=as_json)
-    if why := release_when_enabled(chosen(context), app_id):
+    _release(chosen(context), app_id)
+
+
+def _release(deployment: Deployment, app_id: str) -> None:
+    if why := release_when_known(deployment, app_id):
         warn(f"what was held goes out some minutes later: {why}")
 
 

@@ -71,8 +71,13 @@ def try_at_once(deployment: Deployment, app_id: str) -> None:
     change_breaker(deployment.ledger, app_id, lambda seen: _tried(seen, at_ms))
 
 
-def release_when_enabled(deployment: Deployment, app_id: str) -> str | None:
-    """What is held for an app that was just enabled goes out as soon as every function knows of it.
+def meet_another_receiver(deployment: Deployment, app_id: str) -> None:
+    """Forgets what is known of an app's receiver, whose URL has changed. Raises CommandFailed."""
+    change_breaker(deployment.ledger, app_id, Breaker.of_another_receiver)
+
+
+def release_when_known(deployment: Deployment, app_id: str) -> str | None:
+    """What is held for an app that was just changed goes out as soon as every function knows of it.
 
     Why the queue did not take the message, where it did not: then the sweep makes up for it within minutes.
     """

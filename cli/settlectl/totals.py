@@ -159,7 +159,7 @@ def _rebuild(
             ],
         )
         note(
-            "Later hours of accounts that kept settling are judged when they are over: rebuild then if totals were lost."
+            "Later hours of accounts that kept settling are judged when they are over; rebuild then if totals were lost"
         )
     if any(row["undecided"] for row in rebuilt):
         raise CommandFailed("some totals were written so often that they could not be judged; rebuild again")

@@ -1,14 +1,20 @@
 """`settlectl app`."""
 
 import dataclasses
+import json
 import uuid
+from typing import Any
 
 import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.sqs.models import sqs_backends
 
 from settlectl.apps import create_app
 from settlectl.deployment import Deployment
 from settlectl.failures import BadInput
+from settlement.breaker import Breaker
 from settlement.signing import directory_signature, webhook_library_secret
+from settlepoint_local.lambda_events import REGION
 
 from .conftest import Run
 
@@ -58,6 +64,34 @@ def test_an_id_that_is_taken_is_refused_and_nothing_changes(run: Run, deployment
     assert (ran.exit_status, ran.stdout) == (1, "")
     assert ran.stderr == f"error: app {app_id} exists already; nothing was changed\n"
     assert deployment.app(app_id).roles == {"club"}
+
+
+def test_another_url_is_another_receiver_and_what_is_held_goes_there(run: Run, deployment: Deployment) -> None:
+    app_id = new_id()
+    run("app", "create", "--app-id", app_id, "--role", "club", "--notify-url", "http://127.0.0.1:9/")
+    known = Breaker(app_id, trusted=True, failures=9, openings=3, open_until_ms=2**50, patience_ms=4000, held_at_ms=5)
+    stored = deployment.ledger.change_breaker(deployment.ledger.breaker(app_id), known)
+    run("app", "update", "--app-id", app_id, "--name", "x")
+    assert deployment.ledger.breaker(app_id) == stored
+    run("app", "update", "--app-id", app_id, "--notify-url", "http://127.0.0.1:10/")
+    assert deployment.ledger.breaker(app_id) == Breaker(app_id, held_at_ms=5, version=2)
+    [message] = waiting(app_id)
+    assert message == {"release": app_id, "pace": 1}
+
+
+def test_an_app_that_is_enabled_is_released_once_every_function_knows_of_it(run: Run) -> None:
+    app_id = new_id()
+    run("app", "create", "--app-id", app_id, "--role", "club")
+    run("app", "disable", "--app-id", app_id)
+    assert waiting(app_id) == []
+    run("app", "enable", "--app-id", app_id)
+    assert waiting(app_id) == [{"release": app_id, "pace": 1}]
+
+
+def waiting(app_id: str) -> list[dict[str, Any]]:
+    """The queue's messages of one app."""
+    messages = sqs_backends[DEFAULT_ACCOUNT_ID][REGION].queues["NotificationQueue"]._messages
+    return [json.loads(message.body) for message in messages if message.group_id == app_id]
 
 
 @pytest.mark.parametrize(

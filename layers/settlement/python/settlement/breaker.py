@@ -108,6 +108,11 @@ class Breaker:
         """An operator asks: what is open goes on trial now."""
         return replace(self, open_until_ms=0, trial_until_ms=0)
 
+    def of_another_receiver(self) -> "Breaker":
+        """The app's URL is another: nothing is known of who is there. What is held stays held."""
+        kept = {"held_at_ms": self.held_at_ms, "look_at_ms": self.look_at_ms, "version": self.version}
+        return Breaker(self.app_id, **kept)
+
     def holding(self, now_ms: int, look_at_ms: int) -> "Breaker":
         """Something is being held; the same where that was said lately."""
         if self.held_at_ms and now_ms - self.held_at_ms < HELD_LATELY_MS:
