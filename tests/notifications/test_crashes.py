@@ -10,8 +10,7 @@ from settlepoint_local.scene import Scene
 from settlepoint_local.situations import json_bytes
 from settlepoint_local.template import endpoints
 from tests.proof import few_or_many
-
-from .simulation import Faults, Simulation
+from tests.simulated.simulation import Faults, Simulation
 
 MINUTE = 60
 APP = "club-a"
@@ -37,7 +36,6 @@ def settle(run: Simulation, bill_no: str) -> None:
             run.time.sleep(200)
         else:
             raise AssertionError(f"{folder} was never answered")
-        run.stream()
 
 
 @pytest.mark.parametrize("seed", range(few_or_many(25, 1000)))

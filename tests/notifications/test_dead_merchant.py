@@ -2,7 +2,7 @@
 
 import pytest
 
-from .simulation import Answer, Behaviour, Simulation, prompt, refusing, silent
+from tests.simulated.simulation import Answer, Behaviour, Simulation, prompt, refusing, silent
 
 MINUTE = 60
 DEAD, HEALTHY = "merchant-dead", "merchant-healthy"

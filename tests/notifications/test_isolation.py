@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.proof import few_or_many
-
-from .simulation import Answer, Behaviour, Simulation, prompt, refusing, silent
+from tests.simulated.simulation import Answer, Behaviour, Simulation, prompt, refusing, silent
 
 APPS = [f"merchant-{number}" for number in range(10)]
 SECONDS = few_or_many(4, 30)

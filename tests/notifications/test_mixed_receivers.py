@@ -6,8 +6,7 @@ import pytest
 
 from settlement.delivery import NoAnswer, Refused, Response
 from tests.proof import few_or_many
-
-from .simulation import OK, Answer, Behaviour, Simulation
+from tests.simulated.simulation import OK, Answer, Behaviour, Simulation
 
 MINUTE = 60
 

@@ -4,8 +4,7 @@ import pytest
 
 from settlement.delivery import Response
 from tests.proof import few_or_many
-
-from .simulation import Answer, Simulation
+from tests.simulated.simulation import Answer, Simulation
 
 MINUTE, HOUR = 60, 3600
 TABLE = [3, 15, MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, *6 * [12 * HOUR]]

@@ -110,8 +110,7 @@ class Breaker:
 
     def of_another_receiver(self) -> "Breaker":
         """The app's URL is another: nothing is known of who is there. What is held stays held."""
-        kept = {"held_at_ms": self.held_at_ms, "look_at_ms": self.look_at_ms, "version": self.version}
-        return Breaker(self.app_id, **kept)
+        return Breaker(self.app_id, held_at_ms=self.held_at_ms, look_at_ms=self.look_at_ms, version=self.version)
 
     def holding(self, now_ms: int, look_at_ms: int) -> "Breaker":
         """Something is being held; the same where that was said lately."""

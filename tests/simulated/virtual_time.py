@@ -60,6 +60,12 @@ class VirtualTime:
         self._sequence = itertools.count()
         self._tasks: list[Task] = []
         self._running: Task | None = None
+        self._until_ms = 0
+        """How far a task that nobody stands in the way of may go without handing over."""
+
+    @property
+    def running(self) -> Task | None:
+        return self._running
 
     def at(self, time_ms: int, work: Callable[[], None]) -> None:
         """Runs `work` as a task of its own then."""
@@ -73,13 +79,19 @@ class VirtualTime:
     def sleep(self, wait_ms: int) -> None:
         """For tasks; elsewhere time stands still."""
         task = self._running
-        if task is not None and wait_ms > 0:
-            self._plan(self.now_ms + wait_ms, task)
-            task.wait()
+        if task is None or wait_ms <= 0:
+            return
+        then_ms = self.now_ms + wait_ms
+        if then_ms <= self._until_ms and (not self._agenda or then_ms < self._agenda[0][0]):
+            self.now_ms = then_ms  # it would be the next one anyway
+            return
+        self._plan(then_ms, task)
+        task.wait()
 
-    def run(self, until_ms: int, done: Callable[[], bool] = lambda: False) -> None:
+    def run(self, until_ms: int, done: Callable[[], bool] | None = None) -> None:
         """Goes on until then, or until nothing is planned or `done()`. Raises what a task raised."""
-        while self._agenda and self._agenda[0][0] <= until_ms and not done():
+        self._until_ms = until_ms if done is None else self.now_ms
+        while self._agenda and self._agenda[0][0] <= until_ms and not (done and done()):
             time_ms, _, task = heapq.heappop(self._agenda)
             self.now_ms = max(self.now_ms, time_ms)
             self._running = task
@@ -89,7 +101,7 @@ class VirtualTime:
                 self._tasks.remove(task)
                 if task.error is not None:
                     raise task.error
-        if not done():
+        if not (done and done()):
             self.now_ms = max(self.now_ms, until_ms)
 
     def stop(self) -> None:

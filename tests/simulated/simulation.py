@@ -1,6 +1,7 @@
-"""The delivering half of the bundle in virtual time: the real courier and doors on moto's tables, around them what AWS
-does - stream, queue, batches in a limited number of processes, a schedule every minute - and receivers that are told
-how to behave. Whatever may fail can be made to: messages are lost or doubled, processes are killed between two calls.
+"""The bundle in virtual time: the real doors and courier on tables on paper, around them what AWS does - stream, queue,
+batches in a limited number of processes, a schedule every minute - and receivers that are told how to behave. Whatever
+may fail can be made to: messages are lost, doubled and overtaken, calls fail (`aws`), processes are killed between two
+of them, hosts' clocks differ.
 
 One seed repeats a run. The queue is a plain one, first in, first out: fairness must come from our own scheduling.
 """
@@ -9,18 +10,19 @@ import io
 import logging
 import os
 import random
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, Final, cast
 from unittest.mock import patch
 
 import simplejson
 from boto3.dynamodb.types import TypeDeserializer
+from botocore.exceptions import BotoCoreError, ClientError
 
-from settlement import clients, clock
+from settlement import apps, clients, clock, keyring, store
 from settlement.apps import App, AppRegistry
 from settlement.breaker import Breaker
 from settlement.courier import Courier, Trip
@@ -34,6 +36,7 @@ from settlepoint_local.scene import APPS, GENERATION, Scene
 from settlepoint_local.template import environment, table_definitions
 from tests.paper import PaperDynamoDB
 
+from .aws import KINDS, Commit, Watched, WatchedTables
 from .virtual_time import VirtualTime
 
 SWEEP_MS: Final = 60_000
@@ -85,9 +88,15 @@ class Queued:
 
 @dataclass(slots=True)
 class Process:
-    """One batch in one process."""
+    """One invocation of one function."""
 
+    skew_ms: int = 0
+    """How far its host's clock is ahead."""
+    ends_ms: int | None = None
+    """When it is ended at the latest."""
     killed: bool = False
+    met: list[str] = field(default_factory=list)
+    """What went wrong with its calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,44 +105,36 @@ class Faults:
 
     kill_at: frozenset[int] = frozenset()
     """Which boundaries, counted from now: before and after each call to AWS, before, in and after each request."""
+    kill: float = 0.0
+    """The chance at each boundary."""
     lose_stream_batch: float = 0.0
+    double_stream_batch: float = 0.0
     lose_message: float = 0.0
     double_message: float = 0.0
-
-
-class Watched:
-    """A client whose calls take time, and between which the process may end."""
-
-    def __init__(self, client: Any, run: "Simulation") -> None:
-        self._client = client
-        self._run = run
-
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(self._client, name)
-        if not callable(real) or name in ("exceptions", "get_paginator"):
-            return real
-
-        def call(**arguments: Any) -> Any:
-            self._run.boundary()
-            self._run.time.sleep(self._run.call_ms)
-            self._run.boundary()
-            answer = real(**arguments)
-            self._run.boundary()
-            return answer
-
-        return call
+    overtake_ms: int = 0
+    """By how much a batch of the stream, or a message, may come later than another."""
+    calls: Mapping[str, float] = field(default_factory=dict)
+    """The chance of each kind that `aws` has."""
 
 
 class Simulation:
-    def __init__(self, seed: int, *, slots: int = 50, call_ms: int = 5, queue_ms: int = 30) -> None:
-        """`slots`: batches at once. `call_ms`: a call to AWS. `queue_ms`: from sent to received."""
+    def __init__(self, seed: int, *, slots: int = 50, call_ms: int = 5, queue_ms: int = 30, hold_ms: int = 0) -> None:
+        """`slots`: batches at once. `call_ms`: a call to AWS. `queue_ms`: from sent to received.
+
+        `hold_ms`: for how long at most a transaction holds its rows; 0: all of them happen one after the other.
+        """
+        self.seed = seed
         self.random = random.Random(seed)  # noqa: S311  # the same every time
         self.time = VirtualTime(Scene().now_ms)
         self.slots = slots
+        self.hold_ms = hold_ms
         self.call_ms = call_ms
         self.queue_ms = queue_ms
         self.faults = Faults()
         self.kills = 0
+        self.met: Counter[str] = Counter()
+        """What went wrong with how many calls."""
+        self.journal: list[Commit] = []
         self.receivers: dict[str, Behaviour] = {}
         self.requests: list[Received] = []
         self.committed: dict[str, str] = {}
@@ -141,9 +142,10 @@ class Simulation:
         self.trips: list[tuple[int, Trip]] = []
         self.dead_letters: list[str] = []
         self.faults_of_ours: list[Exception] = []
-        self.paper = PaperDynamoDB()
-        self.dynamodb = cast("Any", Watched(self.paper, self))
+        self.paper = PaperDynamoDB(lambda: self.time.now_ms, self.index_lag_ms)
+        self.dynamodb = cast("Any", WatchedTables(self.paper, self))
         self.sqs = cast("Any", Watched(SimpleNamespace(send_message_batch=self._send_to_queue), self))
+        self.secrets_manager = cast("Any", Watched(SimpleNamespace(get_secret_value=self.get_secret_value), self))
         self.ledger = Ledger(self.dynamodb, "NotificationTable")
         self.apps = AppRegistry(cast("Any", self.paper), "AppTable")
         self.keyring = Keyring(lambda: cast("Any", self), "master")
@@ -151,11 +153,10 @@ class Simulation:
         self._doors = World()
         self._waiting: deque[Queued] = deque()
         self._busy = 0
-        self._streamed: set[str] = set()
         self._streams = True
         self._purged_ms = -1
         self._boundaries = 0
-        self._process: dict[Any, Process] = {}
+        self._process: dict[Any, Process | None] = {}
 
     # ------------------------------------------------------------------------------------------------- a run
 
@@ -169,20 +170,26 @@ class Simulation:
         variables = environment({**names, "NotificationQueue": "https://queue.example/q", "MasterSecret": "master"})
         with ExitStack() as stack:
             stack.enter_context(patch.dict(os.environ, {**variables, "AWS_DEFAULT_REGION": REGION}))
-            stack.enter_context(
-                patch.object(clock, "time", SimpleNamespace(time_ns=lambda: made.time.now_ms * 1_000_000))
-            )
-            for name, client in (("dynamodb", made.dynamodb), ("sqs", made.sqs), ("secrets_manager", made)):
+            stack.enter_context(patch.object(clock, "time", SimpleNamespace(time_ns=made.host_time_ns)))
+            waits = SimpleNamespace(monotonic=made.monotonic, sleep=made.sleep)
+            for module in (store, apps, keyring):
+                stack.enter_context(patch.object(module, "time", waits))
+            stack.enter_context(patch.object(store, "random", made.random))
+            for name, client in (
+                ("dynamodb", made.dynamodb),
+                ("sqs", made.sqs),
+                ("secrets_manager", made.secrets_manager),
+            ):
                 stack.enter_context(patch.object(clients, name, lambda client=client: client))
             stack.callback(logging.disable, logging.root.manager.disable)
             logging.disable(logging.CRITICAL)  # thousands of calls
             stack.enter_context(redirect_stdout(io.StringIO()))  # and their metrics
-            stack.callback(made._doors.cold_start)
+            stack.callback(made.forget_doors)
             made._every(SWEEP_MS, lambda: made.as_process(lambda: made.invoke("requeue_notifications", {})))
             stack.callback(made.time.stop)
             yield made
 
-    def run(self, seconds: float, done: Callable[[], bool] = lambda: False) -> None:
+    def run(self, seconds: float, done: Callable[[], bool] | None = None) -> None:
         self.time.run(self.time.now_ms + int(seconds * 1000), done)
 
     def app(self, app_id: str, behaviour: Behaviour = prompt, **changes: Any) -> None:
@@ -223,17 +230,18 @@ class Simulation:
 
     # --------------------------------------------------------------------------------------- stream and queue
 
-    def stream(self) -> None:
-        """Hands the ledger's new rows to queue_notifications, a moment later."""
-        rows = self.paper.scan(TableName="NotificationTable")["Items"]
-        self._stream([row for row in rows if row["notify_id"]["S"] not in self._streamed])
+    def wrote(self, commit: Commit) -> None:
+        """Every row written by a call, as it is written; the ledger's stream has the new ones."""
+        self.journal.append(commit)
+        if commit.table == "NotificationTable" and commit.before is None and commit.after is not None:
+            self._stream([commit.after])
 
     def _stream(self, rows: "list[dict[str, Any]]") -> None:
-        self._streamed |= {row["notify_id"]["S"] for row in rows}
         self.committed |= {row["notify_id"]["S"]: row["body"]["S"] for row in rows if "notify_event" in row}
-        if rows and self._streams and self.random.random() >= self.faults.lose_stream_batch:
+        if self._streams and not self._by_chance(self.faults.lose_stream_batch):
             event = stream_event([("INSERT", {"notify_id": row["notify_id"]}, row) for row in rows], self.time.now_ms)
-            self.time.after(self.queue_ms, lambda: self._hand_over(event))
+            for _ in range(2 if self._by_chance(self.faults.double_stream_batch) else 1):
+                self.time.after(self.queue_ms + self._overtaken_ms(), lambda: self._hand_over(event))
 
     def _hand_over(self, event: Any) -> None:
         """A batch of the stream that fails comes again."""
@@ -251,12 +259,13 @@ class Simulation:
     def _send_to_queue(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: ARG002, N803
         for entry in Entries:
             copies = 1
-            if self.random.random() < self.faults.lose_message:
+            if self._by_chance(self.faults.lose_message):
                 copies = 0
-            elif self.random.random() < self.faults.double_message:
+            elif self._by_chance(self.faults.double_message):
                 copies = 2
             for _ in range(copies):
-                self._arrive(Queued(entry["MessageBody"]), entry["DelaySeconds"] * 1000 + self.queue_ms)
+                wait_ms = entry["DelaySeconds"] * 1000 + self.queue_ms + self._overtaken_ms()
+                self._arrive(Queued(entry["MessageBody"]), wait_ms)
         return {}
 
     def _arrive(self, message: Queued, after_ms: int) -> None:
@@ -279,7 +288,7 @@ class Simulation:
 
     def _deliver(self, batch: list[Queued]) -> None:
         """One batch in one process: its messages in parallel, gone from the queue when all have ended."""
-        process = Process()
+        process = self.new_process()
         courier = self._courier()
         left = [len(batch)]
 
@@ -306,7 +315,7 @@ class Simulation:
             while left[0] and not process.killed:
                 self.time.sleep(LOOK_MS)
                 if left[0] and not process.killed:
-                    with suppress(Killed), self._in(process):
+                    with suppress(Killed, BotoCoreError, ClientError), self._in(process):
                         courier.doubt_the_slow()
 
         for message in batch:
@@ -330,7 +339,7 @@ class Simulation:
         return Courier(
             ledger=self.ledger,
             queue=NotificationQueue(self.sqs, "https://queue.example/q"),
-            apps=cast("Any", SimpleNamespace(find=self._known.get)),
+            apps=self.registry(),
             keyring=self.keyring,
             send=self._send,
             clock_ms=clock.now_ms,
@@ -348,6 +357,10 @@ class Simulation:
         self.boundary()
         return answer
 
+    def registry(self) -> AppRegistry:
+        """What a delivering process knows of the apps; here, all there is to know."""
+        return cast("AppRegistry", SimpleNamespace(find=self._known.get))
+
     def invoke(self, folder: str, event: Any) -> Any:
         """A door's handler; not World.invoke, which listens to one call at a time."""
         return self._doors.function(folder).handler(event, LambdaContext(folder))
@@ -361,34 +374,102 @@ class Simulation:
 
         self.time.after(period_ms, again)
 
-    def as_process(self, work: Callable[[], object]) -> bool:
-        """Whether it came to its end."""
+    def forget_doors(self) -> None:
+        self._doors.cold_start()
+
+    def new_process(self) -> Process:
+        return Process()
+
+    def as_process(self, work: Callable[[], object], process: Process | None = None) -> bool:
+        """Whether it came to its end. Raises what it raised without a cause."""
+        process = process or self.new_process()
         ended = False
-        with suppress(Killed), self._in(Process()):
-            work()
-            ended = True
+        try:
+            with suppress(Killed), self._in(process):
+                work()
+                ended = True
+        except Exception as fault:
+            if not process.met:
+                raise
+            self.faults_of_ours.append(fault)  # AWS tries again
         return ended
+
+    def on_behalf(self, process: Process | None, work: Callable[[], object]) -> None:
+        """What a process left behind happens; nobody hears how it ended."""
+        self._process[self.time.running] = process
+        try:
+            with suppress(ClientError):
+                work()
+        finally:
+            del self._process[self.time.running]
 
     @contextmanager
     def _in(self, process: Process) -> Iterator[None]:
-        task = self.time._running
+        task = self.time.running
         self._process[task] = process
         try:
             yield
         finally:
             del self._process[task]
 
+    @property
+    def process(self) -> Process | None:
+        """The one that runs now."""
+        return self._process.get(self.time.running)
+
     def boundary(self) -> None:
         """A place where the process may end; where one of its tasks was killed, it has."""
-        process = self._process.get(self.time._running)
+        process = self.process
         if process is None:
             return
         self._boundaries += 1
-        if not process.killed and self._boundaries in self.faults.kill_at:
+        late = process.ends_ms is not None and self.time.now_ms > process.ends_ms
+        killed = late or self._boundaries in self.faults.kill_at or self._by_chance(self.faults.kill)
+        if killed and not process.killed:
             process.killed = True
+            process.met.append("killed")
             self.kills += 1
         if process.killed:
             raise Killed
+
+    def peril(self, name: str, possible: "set[str]") -> str | None:
+        """What goes wrong with a call that a process makes now."""
+        process, calls = self.process, self.faults.calls
+        if process is None or not calls:
+            return None
+        roll = self.random.random()
+        for kind in KINDS:
+            if kind in possible:
+                roll -= calls.get(kind, 0.0)
+                if roll < 0:
+                    process.met.append(f"{name}: {kind}")
+                    self.met[kind] += 1
+                    return kind
+        return None
+
+    def latency_ms(self) -> int:
+        return self.call_ms
+
+    def index_lag_ms(self) -> int:
+        """How much later than its table an index has a write."""
+        return 0
+
+    def host_time_ns(self) -> int:
+        """As the host of the process that runs now has it."""
+        process = self.process
+        return (self.time.now_ms + (process.skew_ms if process else 0)) * 1_000_000
+
+    def monotonic(self) -> float:
+        return self.time.now_ms / 1000
+
+    def sleep(self, seconds: float) -> None:
+        self.time.sleep(max(1, round(seconds * 1000)))
+
+    def _by_chance(self, chance: float) -> bool:
+        return chance > 0 and self.random.random() < chance
+
+    def _overtaken_ms(self) -> int:
+        return self.random.randint(0, self.faults.overtake_ms) if self.faults.overtake_ms else 0
 
     # --------------------------------------------------------------------------------------------- what came of it
 
