@@ -6,7 +6,7 @@ BIN := .venv/bin
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url $(if $(UPGRADE),--upgrade)
 
-.PHONY: help run test check format build lock clean
+.PHONY: help run test prove bench check scale format build lock clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -17,11 +17,24 @@ run: .venv/.done ## the whole of it on this machine: deploy, show the main flow,
 test: .venv/.done ## every test (ARGS="-k pages -x")
 	$(BIN)/pytest $(ARGS)
 
-check: .venv/.done ## format, lint, types, template
+prove: .venv/.done ## the proofs whole: 10,000 seeded runs with faults, days of deliveries, totals, fuzz (an hour)
+	PROVE=1 $(BIN)/pytest tests/faults tests/notifications tests/store tests/layer/test_fuzz.py tests/functions/test_document.py $(ARGS)
+
+check: .venv/.done ## format, lint, types, known weaknesses, template
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml layers/settlement functions cli local
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint --region us-east-1
+
+scale: .venv/.done ## what a page, a total and a settlement cost from 100 to a million settlements: bench/SCALE.md, ten minutes
+	$(BIN)/uv pip install --quiet --python .venv --require-hashes --only-binary :all: -r requirements/bench.txt
+	$(BIN)/python -m bench.scale $(ARGS)
+
+bench: .venv/.done ## speed and cost beside FastAPI, Powertools and lean boto: bench/RESULTS.md, bench/COST.md, twenty minutes
+	$(BIN)/uv pip install --quiet --python .venv --require-hashes --only-binary :all: -r requirements/bench.txt
+	$(BIN)/python -m bench.run $(ARGS)
+	$(BIN)/python -m bench.cost
 
 format: .venv/.done ## rewrites what the formatter and the linter can mend by themselves
 	$(BIN)/ruff format
@@ -33,6 +46,8 @@ build: .venv/.done ## what `sam deploy` takes to AWS
 lock: .venv/bin/uv ## pins every requirement with its hashes (UPGRADE=1: to the newest)
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
 	$(LOCK) layers/dependencies/requirements.in -c requirements/dev.txt -o layers/dependencies/requirements.txt
+	$(LOCK) requirements/bench.in -o requirements/bench.txt
+	for peer in bench/peers/*/; do $(LOCK) $${peer}requirements.in -c requirements/dev.txt -o $${peer}requirements.txt || exit 1; done
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 
 clean: ## removes everything that is not in git

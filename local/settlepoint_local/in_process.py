@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cache
 from threading import RLock
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final
@@ -34,8 +35,9 @@ from moto.sqs.models import sqs_backends
 
 from settlement import clients, clock
 from settlement.apps import App, AppRegistry
+from settlement.delivery import NoAnswer, Refused, Request, Response, Send
 from settlement.keyring import Keyring
-from settlement.signing import derive_cursor_key, derive_operator_key
+from settlement.signing import derive_app_secret, derive_cursor_key, derive_operator_key
 from settlepoint_local.lambda_events import REGION, Event, api_event
 from settlepoint_local.project import ROOT, STACK_NAME
 from settlepoint_local.scene import APPS, GENERATION, Scene
@@ -46,6 +48,7 @@ type Row = dict[str, Any]
 
 _WRITES: Final = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems", "ExecuteStatement")
 MASTER_SECRET_ID: Final = "settlepoint/master"  # noqa: S105  # its name
+_VERSIONS: Final = range(1, 8)
 _SHORTEST_SECRET = 12
 """What is shorter may stand in a line by chance."""
 
@@ -174,6 +177,8 @@ class World:
     watches: bool = True
     """Whether writes are compared with answers; thousands of calls that only prepare need not be."""
     _modules: dict[str, ModuleType] = field(default_factory=dict)
+    _exchanged: set[str] = field(default_factory=set)
+    """What receivers were sent and answered in the invocation under way: bodies, nonces, signatures."""
     _watched: list[list[str]] = field(default_factory=list)
 
     # ------------------------------------------------------------------------------------------------ calling
@@ -185,13 +190,14 @@ class World:
         for log_handler in logging.getLogger(STACK_NAME).handlers:
             if isinstance(log_handler, logging.StreamHandler):
                 log_handler.setStream(output)
+        self._exchanged.clear()
         with self._watching() as before, redirect_stdout(output):
             try:
                 answer = handler(event, LambdaContext(functions()[folder]))
             finally:
                 lines = output.getvalue().splitlines()
                 self.log += lines
-                self._check_log(lines, event)
+                self._check_log(lines, event, told=set() if folder in endpoints() else self._notified())
         if folder not in endpoints():
             return answer
         reply = _reply(answer)
@@ -261,6 +267,8 @@ class World:
                 raise FileNotFoundError(path)
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
+            if hasattr(module, "courier"):
+                vars(module)["courier"] = replace(module.courier, send=self._remembering(module.courier.send))
             self._modules[folder] = module
         return self._modules[folder]
 
@@ -379,9 +387,30 @@ class World:
 
     # ------------------------------------------------------------------------------------------------ what is checked
 
-    def _check_log(self, lines: list[str], event: Event) -> None:
-        """No line holds a key, or anything of the call that is the caller's alone."""
-        kept_secret = set(_keys(self.scene)) | _private(event)
+    def _remembering(self, send: Send) -> Send:
+        """Sends, and remembers what no log line may hold of it."""
+
+        def sent(request: Request) -> Response | NoAnswer | Refused:
+            answer = send(request)
+            self._exchanged |= {request.body.decode(), request.headers["Sud-Nonce"], request.headers["Sud-Signature"]}
+            self._exchanged |= set(request.headers["webhook-signature"].split())
+            if isinstance(answer, Response):
+                self._exchanged.add(answer.body.decode(errors="replace"))
+            return answer
+
+        return sent
+
+    def _notified(self) -> set[str]:
+        """The ledger's bodies, whole, and whose settlements they tell."""
+        table = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables["NotificationTable"]
+        attributes = [item.to_json()["Attributes"] for item in table.all_items()]
+        bodies = [item["body"]["S"] for item in attributes if "body" in item]
+        return {*bodies, *(name for body in bodies for name in re.findall(r'"(?:openid|uid)":"([^"\\]*)"', body))}
+
+    def _check_log(self, lines: list[str], event: Event, told: set[str]) -> None:
+        """No line holds a key, anything of the call that is the caller's alone, or of what receivers are told."""
+        theirs = _private(event) | {text for text in self._exchanged | told if len(text) >= _SHORTEST_SECRET}
+        kept_secret = keys(self.scene.master) | theirs
         for line in lines:
             for secret in kept_secret:
                 if secret in line:
@@ -406,13 +435,11 @@ def _reply(answer: Any) -> Reply:
     return Reply(answer["statusCode"], answer["headers"], answer["body"])
 
 
-def _keys(scene: Scene) -> Iterator[str]:
-    yield scene.master
-    yield derive_cursor_key(scene.master, GENERATION)
-    yield derive_operator_key(scene.master, GENERATION)
-    for app in APPS.values():
-        for version in app.secret_versions:
-            yield scene.secret(app.app_id, version.version)
+@cache
+def keys(master: str) -> frozenset[str]:
+    """The master, what is derived from it, and every app's secret of the versions that tests rotate through."""
+    secrets = {derive_app_secret(master, app_id, version) for app_id in APPS for version in _VERSIONS}
+    return frozenset({master, derive_cursor_key(master, GENERATION), derive_operator_key(master, GENERATION)} | secrets)
 
 
 def _private(event: Event) -> set[str]:

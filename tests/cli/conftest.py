@@ -14,6 +14,7 @@ import settlectl.deployment
 from settlectl.deployment import Deployment
 from settlectl.main import app
 from settlepoint_local import in_process
+from settlepoint_local.scene import Scene
 from settlepoint_local.template import table_definitions
 
 from .api import Api, serving
@@ -30,6 +31,8 @@ class Ran:
         """The one value that stdout is."""
         return json.loads(self.stdout)
 
+
+SHOW_A_SECRET = {("app", "create"), ("app", "rotate-secret")}
 
 type Run = Callable[..., Ran]
 
@@ -60,6 +63,9 @@ def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(*arguments: str, stdin: str | None = None) -> Ran:
         result = CliRunner().invoke(app, list(arguments), input=stdin)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        # A secret is printed by what makes it, on stdout, and by nothing else anywhere.
+        for text in [result.stderr] if arguments[:2] in SHOW_A_SECRET else [result.stderr, result.stdout]:
+            assert [secret for secret in in_process.keys(Scene().master) if secret in text] == []
         return Ran(result.exit_code, result.stdout, result.stderr)
 
     return run

@@ -221,6 +221,8 @@ FORGED: dict[str, str | None] = {
     "header nested deep": token(header=b'{"alg":"HS256","kid":"club-a.1","x":' + b"[" * 2000 + b"]" * 2000 + b"}"),
     "claims nested deep": token(claims=b'{"x":' + b"[" * 1400 + b"]" * 1400 + b"}"),
     "detached payload": token(header={**HEADER, "b64": False, "crit": ["b64"]}),
+    "a padded signature": MINTED + "=",
+    "a padded payload": MINTED.replace(".", "=.", 2).replace("=.", ".", 1),
     "four parts": MINTED + ".e30",
     "two parts": MINTED.rpartition(".")[0],
     "five parts, as an encrypted one": ".".join(["e30"] * 5),

@@ -17,6 +17,7 @@ from settlement.game_messages import CreateOrderRequest
 from settlement.keyring import Keyring
 from settlement.ledger import Ledger
 from settlement.orders import ClubOrder, GameResult, game_order_id
+from settlement.signing import directory_signature
 from settlement.store import Store
 from settlement.tokens import mint
 from settlement.totals import Totals
@@ -113,6 +114,12 @@ class System:
     def merchant(self, notify_url: str | None = None) -> SudParty:
         return self.sud_party(self.app("merchant", notify_url=notify_url))
 
+    def directory_signature(self, party: SudParty) -> str:
+        """The last part of its API directory's path."""
+        signature = directory_signature(party.secret, party.app_id)
+        self.known_secrets.append(signature)
+        return signature
+
     def game_server(self, merchant: SudParty, mg_id: str) -> SudParty:
         return self.sud_party(self.app("game", mg_id=mg_id, for_app=merchant.app_id))
 
@@ -187,6 +194,11 @@ class System:
         if settled:
             result = GameResult("match-1", "", 1, 10, 90, None, self.now_ms() // 1000)
             store.settle_game_orders(app, order.mg_id, order.room_id, {order_id: result})
+
+    def app_ids(self) -> list[str]:
+        """Keys of AppTable: apps, and the pointers of their directories."""
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.stack.tables["AppTable"])
+        return [item["app_id"]["S"] for page in pages for item in page["Items"]]
 
     def rows(self, app_id: str) -> Rows:
         """Every fact of an app: its orders, totals and ledger, by table and key."""

@@ -99,6 +99,10 @@ def sud_sign(secret: str, app_id: str, timestamp: str, nonce: str, body: bytes) 
     ).hexdigest()
 
 
+def sud_header(parts: dict[str, str]) -> str:
+    return "Sud-Auth " + ",".join(f'{name}="{value}"' for name, value in parts.items())
+
+
 @dataclass(frozen=True)
 class SudParty:
     """A merchant or a game server: signs what it sends."""
@@ -114,9 +118,13 @@ class SudParty:
         signature = sud_sign(self.secret, self.app_id, timestamp, nonce, body)
         return {"app_id": self.app_id, "timestamp": timestamp, "nonce": nonce, "signature": signature, **changes}
 
+    def header(self, body: bytes) -> str:
+        """The Authorization of a body."""
+        return sud_header(self.parts(body))
+
     def post(self, path: str, body: bytes | Iterable[bytes], parts: dict[str, str]) -> Answer:
-        authorization = "Sud-Auth " + ",".join(f'{name}="{value}"' for name, value in parts.items())
-        return send(self.base_url + path, body, {"Authorization": authorization, "Content-Type": "application/json"})
+        headers = {"Authorization": sud_header(parts), "Content-Type": "application/json"}
+        return send(self.base_url + path, body, headers)
 
     def call(self, path: str, body: Any) -> Answer:
         raw = as_bytes(body)

@@ -90,6 +90,8 @@ def read_message(body: str) -> tuple[str, int] | Release:
     """The notify_id and attempt number, or the release, that a message names. Raises ValueError for none of ours."""
     message = simplejson.loads(body)
     match message:
+        case {"attempt": bool()} | {"pace": bool()}:
+            pass  # true is an int to Python
         case {"notify_id": str(notify_id), "attempt": int(attempt_number)} if notify_id and attempt_number > 0:
             return notify_id, attempt_number
         case {"release": str(app_id), "pace": int(pace)} if app_id and pace > 0:

@@ -91,7 +91,7 @@ def check_url(url: str, *, allow_local: bool) -> SplitResult:
         raise UrlNotAllowed("url must be https")
     if not parts.hostname or port == 0:
         raise UrlNotAllowed("url has no host")
-    if parts.username is not None or parts.password is not None or parts.fragment:
+    if parts.username is not None or parts.password is not None or "#" in url:  # an empty fragment is one
         raise UrlNotAllowed("url must not hold a user or a fragment")
     if len(url) > 2048 or not url.isascii() or any(c <= " " or c == "\x7f" or c in '\\"<>' for c in url):
         raise UrlNotAllowed("url must be printable ASCII of at most 2048 characters")

@@ -73,7 +73,8 @@ def _token(authorization: str | None) -> str:
     token = (authorization or "").strip()
     if token[: len(_BEARER)].lower() == _BEARER:
         token = token[len(_BEARER) :].strip()
-    if not token or len(token) > _MAX_TOKEN_LENGTH or not token.isascii():
+    # JWTs are written without base64's padding; PyJWT would take a signature that has it.
+    if not token or len(token) > _MAX_TOKEN_LENGTH or not token.isascii() or "=" in token:
         raise Unauthenticated("no token, or not one")
     return token
 
