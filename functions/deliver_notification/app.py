@@ -44,18 +44,19 @@ threads = ThreadPoolExecutor(max_workers=10)
 @background(door)
 def handler(event: Event) -> dict[str, Any]:
     trips = {threads.submit(deliver, record["body"]): record for record in event["Records"]}
-    failures = []
+    failures: set[str] = set()
     under_way: set[Future[Trip]] = set(trips)
     while under_way:
         ended, under_way = wait(under_way, LOOK_SECONDS)
         for trip in ended:
             if fault := trip.exception():
-                failures += failed(trips[trip], fault)
+                failures |= failed(trips[trip], fault)
             else:
                 report(trip.result())
         if under_way:
             doubt_the_slow()
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failures]}
+    message_ids = [record["messageId"] for record in event["Records"]]
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in message_ids if each in failures]}
 
 
 def deliver(body: str) -> Trip:
@@ -75,19 +76,19 @@ def doubt_the_slow() -> None:
         door.count("Faults")
 
 
-def failed(record: dict[str, Any], fault: BaseException) -> list[str]:
+def failed(record: dict[str, Any], fault: BaseException) -> set[str]:
     """A fault of ours, which is not its neighbours': the message goes back by its id, and at last is given up."""
     message_id = record["messageId"]
     door.log.error("fault", extra={"door": door.name, "message_id": message_id}, exc_info=fault)
     door.count("Faults")
     if int(record["attributes"]["ApproximateReceiveCount"]) < MAX_RECEIVES:
-        return [message_id]
+        return {message_id}
     try:
         dead_letters.bury(record["body"], message_id, cause_of(fault))
     except NotSent:
         door.log.exception("fault", extra={"door": door.name, "message_id": message_id})
-        return [message_id]
-    return []
+        return {message_id}
+    return set()
 
 
 def cause_of(fault: BaseException) -> str:

@@ -134,6 +134,8 @@ def _endpoint[R: Request](
     need: str,
     model: type[R],
 ) -> Callable[[Callable[[Call[R]], Answer | None]], Handler]:
+    model.model_rebuild()  # while the function starts, not in its first call
+
     def decorate(answer: Callable[[Call[R]], Answer | None]) -> Handler:
         def respond(event: Event, facts: dict[str, Any]) -> str:
             body = _body(event)

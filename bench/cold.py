@@ -1,0 +1,139 @@
+"""A cold start: under Lambda's own runtime interface emulator, as CPU time, and as counted instructions."""
+
+import json
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Event as Pause
+from typing import Any, Final
+
+from bench.contestants import BASE_PYTHON, FOLDER, Contestant, runtime
+
+WORKER: Final = Path(__file__).with_name("worker.py")
+EVENTS: Final = FOLDER / "events"
+_SECONDS: Final = 120
+_INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)")
+_COLLECTED = re.compile(r"Collected : ([0-9]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One cold start: the imports, and with the first call."""
+
+    loaded_ms: float
+    called_ms: float
+    peak_kib: int
+    answer: Any
+
+
+def command(contestant: Contestant, mode: str, *more: str) -> list[str]:
+    event = EVENTS / f"{contestant.door}.json"
+    return [str(BASE_PYTHON), "-S", "-s", str(WORKER), str(contestant.folder), str(event), mode, *more]
+
+
+def cpu_of_a_start(contestant: Contestant, url: str) -> Start:
+    log = FOLDER / "worker.log"
+    started = subprocess.run(
+        command(contestant, "cold"),
+        env=contestant.environment(url, BENCH_LOG=str(log)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
+    )
+    if started.returncode != 0 or not started.stdout:
+        raise SystemExit(f"{contestant.key} did not start:\n{log.read_text()[-3000:]}")
+    told = json.loads(started.stdout)
+    return Start(told["loaded_ms"], told["called_ms"], told["kib"], told["answer"])
+
+
+def init_ms(contestant: Contestant, url: str, event: Mapping[str, Any]) -> float:
+    """Lambda's init phase, as the runtime interface emulator measures it: wall time."""
+    ports = [_free_port(), _free_port()]
+    addresses = [f"127.0.0.1:{port}" for port in ports]
+    environment = contestant.environment(url)
+    environment["PYTHONPATH"] += f":{runtime()}"
+    emulator = subprocess.Popen(
+        [
+            str(_emulator()),
+            *("--runtime-interface-emulator-address", addresses[0]),
+            *("--runtime-api-address", addresses[1]),
+            *(str(BASE_PYTHON), "-S", "-s", "-m", "awslambdaric", "app.handler"),
+        ],
+        env=environment | {"_HANDLER": "app.handler"},
+        cwd=contestant.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        _wait_for(ports[0])
+        path = f"http://{addresses[0]}/2015-03-31/functions/function/invocations"
+        with urllib.request.urlopen(path, json.dumps(event).encode(), timeout=_SECONDS) as answer:
+            said = answer.read().decode()
+    finally:
+        emulator.terminate()
+        try:
+            output, _ = emulator.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            emulator.kill()
+            output, _ = emulator.communicate()
+    found = _INIT.search(output)
+    if found is None or "errorMessage" in said:
+        raise SystemExit(f"{contestant.key} in the runtime interface emulator: {said}\n{output[-3000:]}")
+    return float(found[1])
+
+
+def millions_of_instructions(contestant: Contestant, url: str, calls: int = 0) -> float | None:
+    """Of a cold start, its first call and so many more, by callgrind; None where valgrind is not installed."""
+    if shutil.which("valgrind") is None:
+        return None
+    counted = subprocess.run(
+        ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command(contestant, "cold", str(calls))],
+        env=contestant.environment(url, PYTHONHASHSEED="0"),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=10 * _SECONDS,
+    )
+    found = _COLLECTED.search(counted.stderr)
+    return None if found is None or not counted.stdout else int(found[1]) / 1e6
+
+
+def _emulator() -> Path:
+    machine = "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64"
+    spec = find_spec("samcli")
+    if spec is None or spec.origin is None:
+        raise SystemExit("the SAM CLI is not installed")
+    copy = FOLDER / "aws-lambda-rie"
+    if not copy.exists():  # the wheel's own is not executable
+        shutil.copy(Path(spec.origin).parent / "local" / "rapid" / f"aws-lambda-rie-{machine}", copy)
+        copy.chmod(0o755)
+    return copy
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
+
+
+def _wait_for(port: int) -> None:
+    pause = Pause()
+    for _ in range(500):
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        pause.wait(0.02)
+    raise TimeoutError("the runtime interface emulator does not listen")
