@@ -6,6 +6,7 @@ says the same of codes, in both directions.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -117,7 +118,7 @@ class Explorer:
             for part in [case.body, *(results if isinstance(results, list) else [])]:
                 if not isinstance(part, dict):
                     continue
-                part.update({name: self.known[name] for name in names if name in part})
+                part.update({name: deepcopy(self.known[name]) for name in names if name in part})
         if "signature" in (case.path_parameters or {}) and len(names) % 2:
             case.path_parameters["signature"] = self.signature
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from settlement import clients
 from settlement.breaker import Breaker
 from settlement.ledger import SWEEP_GRACE_MS, Ledger, Notification
 from settlement.queue import MAX_RECEIVES
+from settlement.sender import Sender
 from settlement.signing import directory_signature
 from settlepoint_local import in_process
 from settlepoint_local.lambda_events import sqs_event, stream_event
@@ -98,7 +100,8 @@ def used_grants(aws: None) -> dict[str, set[Grant]]:  # noqa: ARG001  # what is 
             calling = situation.folder
             if calling == "deliver_notification":  # the first attempt fails, so that a second is planned
                 door: Any = world.function(calling)
-                door.courier.send.__self__._resolve = no_such_name
+                sender = Sender(allow_local=False, resolve=no_such_name)
+                door.courier = replace(door.courier, send=sender.send)
             if calling == "requeue_notifications":
                 world.now_ms += 2 * SWEEP_GRACE_MS
             with suppress(TypeError, KeyError):  # what the poisoned stream batch raises
