@@ -362,7 +362,7 @@ class Ledger:
                 Key={"notify_id": {"S": notify_id}},
                 UpdateExpression=(
                     "SET #status = :status, next_attempt_at = :now, schedule_from = :before, due_shard = :shard,"
-                    " due_at = :due REMOVE expires_at"  # a lapsed lease stays: the next claim records that attempt
+                    " due_at = :due REMOVE expires_at, lease_until"
                 ),
                 ConditionExpression=(
                     "attempt_count = :before"  # no attempt was made since it was read
