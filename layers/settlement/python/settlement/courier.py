@@ -147,11 +147,8 @@ class Courier:
         breaker = self.ledger.breaker(app_id)
         if not breaker.held_at_ms:
             return Trip("released", app_id, released=0)
-        if not _may_be_told(app, now_ms):
-            self._look_again(breaker, now_ms + DISABLED_LOOK_MS)
-            return Trip("released", app_id, released=0)
-        if breaker.blocks(now_ms):
-            self._look_again(breaker, max(breaker.open_until_ms, breaker.trial_until_ms) + _LATE_MS)
+        if (look_at_ms := _look_at_ms(app, breaker, now_ms)) is not None:
+            self._look_again(breaker, look_at_ms)
             return Trip("released", app_id, released=0)
         held = self.ledger.held(app_id, now_ms, pace if breaker.trusted else 1)
         released = [due for due in held if self.ledger.release(due, now_ms + SWEEP_GRACE_MS)]
@@ -172,14 +169,11 @@ class Courier:
         """The breaker that lets an attempt through now. None: it is to be held, and the breaker's row says so."""
         for _ in range(_TRIES):
             now_ms, seen = self.clock_ms(), self.ledger.breaker(app_id)
-            if _may_be_told(app, now_ms) and not seen.blocks(now_ms):
+            if (look_at_ms := _look_at_ms(app, seen, now_ms)) is None:
                 admitted = seen if seen.trusted else self.ledger.change_breaker(seen, seen.on_trial(now_ms))
                 if admitted is not None:
                     return admitted
                 continue
-            look_at_ms = max(seen.open_until_ms, seen.trial_until_ms) + _LATE_MS
-            if not _may_be_told(app, now_ms):
-                look_at_ms = now_ms + DISABLED_LOOK_MS
             if self.ledger.change_breaker(seen, seen.holding(now_ms, look_at_ms)) is not None:
                 return None
         raise Contended(app_id)
@@ -245,6 +239,13 @@ def _after(seen: Breaker, judgement: Judgement, duration_ms: int, now_ms: int) -
     return seen.passed() if judgement.error_class == "refused" else seen.answered(duration_ms)
 
 
-def _may_be_told(app: App | None, now_ms: int) -> bool:
-    """An app that is gone or has no URL is no reason to wait: its notifications are given up."""
-    return app is None or (app.enabled and bool(app.versions_in_use(now_ms)))
+def _look_at_ms(app: App | None, breaker: Breaker, now_ms: int) -> int | None:
+    """When to ask again whether an app may be sent to. None: it may, now.
+
+    An app that is gone or has no URL is no reason to wait: its notifications are given up.
+    """
+    if app is not None and not (app.enabled and app.versions_in_use(now_ms)):
+        return now_ms + DISABLED_LOOK_MS
+    if breaker.blocks(now_ms):
+        return max(breaker.open_until_ms, breaker.trial_until_ms) + _LATE_MS
+    return None
