@@ -1,11 +1,23 @@
 """What every test of the functions enters by: the real handlers on the template's tables, in this process."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from settlepoint_local import in_process
 from settlepoint_local.in_process import World
+
+TESTS = Path(__file__).parent
+ONE_ENGINE = {"stack", "store"}
+"""Folders whose tests share an engine that takes a while to start: one worker runs them all."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What `--dist loadgroup` keeps together: a folder of ONE_ENGINE, else a file, whose tests share their fixtures."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        item.add_marker(pytest.mark.xdist_group(folder if folder in ONE_ENGINE else str(item.path)))
 
 
 @pytest.fixture(scope="module")
