@@ -12,28 +12,29 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from bench import deliveries
+from bench import deliveries, gate
 from bench.bars import draw
-from bench.cold import EVENTS, Start, cpu_of_a_start, init_ms, millions_of_instructions
+from bench.cold import EVENTS, Start, cpu_of_a_start, init_ms, succeeded, write_events
 from bench.contestants import (
     API_JOBS,
     JOBS,
+    ONLY_STARTED,
     OURS,
     WORDS,
     Contestant,
     build,
     contestants,
     our_doors,
+    ours,
     peer,
     sizes,
 )
-from bench.rows import events, rows
+from bench.rows import rows
 from bench.stub import calls, stub
 from bench.warm import Turns, workers
 
@@ -42,12 +43,8 @@ from settlepoint_local.scene import Scene
 
 FOLDER: Final = Path(__file__).parent
 WARM_CALLS: Final = {"settle": 60, "list": 40, "query": 100, "deliver": 50}
-COUNTED_JOBS: Final = ("settle", "query")
-FEW, MANY = 4, 24
-"""Calls after the first one in two counted runs; their difference is what warm calls take."""
+COUNTED_JOBS: Final = ("settle", "list", "query")
 MIB: Final = 2**20
-GATE: Final = FOLDER / "GATE.json"
-SLACK: Final = 1.05
 
 type Say = Callable[[str], None]
 
@@ -70,13 +67,6 @@ class Figures:
     deliveries: dict[str, float] = field(default_factory=dict)
 
 
-def write_events() -> None:
-    """Signed now: the game API takes a signature for 300 s."""
-    EVENTS.mkdir(parents=True, exist_ok=True)
-    for door, event in events(Scene(now_ms=now_ms())).items():
-        (EVENTS / f"{door}.json").write_text(json.dumps(event))
-
-
 def event_of(contestant: Contestant) -> Any:
     return json.loads((EVENTS / f"{contestant.door}.json").read_text())
 
@@ -92,13 +82,6 @@ def check(figures: Figures, url: str) -> None:
             figures.calls[contestant.key] = dict(sorted(calls(url).items()))
             if figures.calls[contestant.key] != figures.calls[f"{OURS}/{job}"]:
                 raise SystemExit(f"{contestant.key} makes other calls: {figures.calls[contestant.key]}")
-
-
-def succeeded(answer: Any) -> bool:
-    if "batchItemFailures" in answer:
-        return not answer["batchItemFailures"]
-    body = json.loads(answer["body"])
-    return answer["statusCode"] == 200 and 0 in {body.get("ret"), body.get("ret_code")}
 
 
 def measure_cold(figures: Figures, url: str, rounds: int, say: Say) -> None:
@@ -137,20 +120,15 @@ def measure_warm(figures: Figures, url: str, turns: int, say: Say) -> None:
 
 
 def measure_instructions(figures: Figures, url: str, say: Say) -> None:
-    measured = [contestant for job in COUNTED_JOBS for contestant in contestants(job)]
-    say(f"instructions of {len(measured)} contestants")
-    write_events()
-
-    def counted(contestant: Contestant) -> tuple[float | None, float | None]:
-        return millions_of_instructions(contestant, url, FEW), millions_of_instructions(contestant, url, MANY)
-
-    with ThreadPoolExecutor(2) as two:  # what else runs changes no count
-        for contestant, (few, many) in zip(measured, two.map(counted, measured), strict=True):
-            if few is None or many is None:
-                say("no instruction counts: valgrind is not installed, or cannot run Python here")
-                return
-            figures.warm_instructions[contestant.key] = (many - few) / (MANY - FEW)
-            figures.instructions[contestant.key] = few - FEW * figures.warm_instructions[contestant.key]
+    measured = [contestant for job in JOBS for contestant in contestants(job)]
+    say("instructions of starts")
+    starts = gate.count_starts(unique([*our_doors(), *map(ours, ONLY_STARTED), *measured]), url)
+    say("instructions of warm calls")
+    warm = None if starts is None else gate.count_warm([c for c in measured if c.job in COUNTED_JOBS], url)
+    if starts is None or warm is None:
+        say("no instruction counts: valgrind is not installed, or cannot run Python here")
+        return
+    figures.instructions, figures.warm_instructions = starts, warm
 
 
 def measure_sizes(figures: Figures) -> None:
@@ -173,29 +151,56 @@ def ratio(figures: dict[str, float], job: str, to: str, name: str = OURS) -> flo
     return figures[f"{name}/{job}"] / figures[f"{to}/{job}"]
 
 
-def aims(figures: Figures) -> list[tuple[str, str, float, float]]:
-    """What is asked, of what, the limit, the figure. Lower is better in all."""
-    found: list[tuple[str, str, float, float]] = []
+class Aim(NamedTuple):
+    """What is asked, of whom, how much of theirs, and what it is."""
+
+    figure: str
+    of: str
+    limit: float
+    value: float
+    at_least: bool = False
+    """Whether more is better; else less is."""
+
+    @property
+    def asked(self) -> str:
+        return f"{'>=' if self.at_least else '<='} {self.limit:.2f}"
+
+    @property
+    def reached(self) -> bool:
+        return self.value >= self.limit if self.at_least else self.value <= self.limit
+
+
+def aims(figures: Figures) -> list[Aim]:
+    found: list[Aim] = []
     for contestant in our_doors():
         init = figures.init_ms[contestant.key]
         if contestant.job in {"deliver", "queue_notifications", "requeue_notifications"}:
-            found.append((f"init, {contestant.door}", "lean boto", 1.10, init / figures.init_ms["lean/settle"]))
+            found.append(Aim(f"init, {contestant.door}", "lean boto", 1.10, init / figures.init_ms["lean/settle"]))
             continue
         beside = contestant.job if contestant.job in API_JOBS else "settle"
         found += [
-            (f"init, {contestant.door}", "FastAPI", 0.50, init / figures.init_ms[f"fastapi/{beside}"]),
-            (f"init, {contestant.door}", "lean boto", 1.05, init / figures.init_ms[f"lean/{beside}"]),
+            Aim(f"init, {contestant.door}", "FastAPI", 0.50, init / figures.init_ms[f"fastapi/{beside}"]),
+            Aim(f"init, {contestant.door}", "lean boto", 1.05, init / figures.init_ms[f"lean/{beside}"]),
         ]
     for job in ("settle", "query"):
         found += [
-            (f"warm CPU, {job}", "FastAPI", 0.50, ratio(figures.warm_cpu_ms, job, "fastapi")),
-            (f"warm CPU, {job}", "lean boto", 1.05, ratio(figures.warm_cpu_ms, job, "lean")),
+            Aim(f"warm CPU, {job}", "FastAPI", 0.50, ratio(figures.warm_cpu_ms, job, "fastapi")),
+            Aim(f"warm CPU, {job}", "lean boto", 1.05, ratio(figures.warm_cpu_ms, job, "lean")),
         ]
+    rates = figures.deliveries
+    bare, raw = rates["http.client, a connection each"], rates["raw socket, kept"]
+    guide = deliveries.GUIDE_OURS * raw / deliveries.GUIDE_RAW
     found += [
-        ("warm CPU, list of 20", "FastAPI", 0.55, ratio(figures.warm_cpu_ms, "list", "fastapi")),
-        ("layers, unzipped", "plain", 0.60, figures.unzipped[OURS] / figures.unzipped["plain"]),
-        ("peak RSS, settle", "FastAPI", 0.80, ratio(figures.warm_peak_mib, "settle", "fastapi")),
+        Aim("warm CPU, list of 20", "FastAPI", 0.55, ratio(figures.warm_cpu_ms, "list", "fastapi")),
+        Aim("layers, unzipped", "plain", 0.60, figures.unzipped[OURS] / figures.unzipped["plain"]),
+        Aim("peak RSS, settle", "FastAPI", 0.80, ratio(figures.warm_peak_mib, "settle", "fastapi")),
     ]
+    for way in ("to an address", "to a name"):
+        rate = rates[f"ours, {way}"]
+        found += [
+            Aim(f"deliveries per CPU-second, {way}", "http.client", 0.50, rate / bare, at_least=True),
+            Aim(f"deliveries per CPU-second, {way}", "raw socket's share", 1.00, rate / guide, at_least=True),
+        ]
     return found
 
 
@@ -218,14 +223,12 @@ def report(figures: Figures) -> str:
     reached = table(
         ("figure", "of", "aim", "measured", ""),
         (
-            [name, of, f"<= {limit:.2f}", f"{value:.2f}", "reached" if value <= limit else "**missed**"]
-            for name, of, limit, value in aims(figures)
+            [aim.figure, aim.of, aim.asked, f"{aim.value:.2f}", "reached" if aim.reached else "**missed**"]
+            for aim in aims(figures)
         ),
     )
     rates = figures.deliveries
     bare, raw = rates["http.client, a connection each"], rates["raw socket, kept"]
-    ours_rate = rates["ours, to an address"]
-    wanted = deliveries.GUIDE_OURS * raw / deliveries.GUIDE_RAW
     doors = table(
         ("door", "init ms", "CPU ms of a cold start", "peak MiB"),
         (
@@ -264,7 +267,7 @@ def report(figures: Figures) -> str:
         counted = f"""
 ## Instructions
 
-callgrind, PYTHONHASHSEED=0, millions. A cold start with its first call (in brackets: of lean boto's):
+cachegrind, PYTHONHASHSEED=0, millions. A start: imports and clients, no call (in brackets: of lean boto's):
 
 {by_contestant(figures.instructions, 0)}
 
@@ -285,9 +288,8 @@ authentication, validation, log line, metrics.
 
 {reached}
 
-Deliveries per CPU-second, to an address: {ours_rate:.0f} = {ours_rate / bare:.2f} of a bare loop of http.client with \
-a connection each (aim >= 0.50); 1,500 of a raw socket's 28,800 would be {wanted:.0f} here, \
-where a raw socket does {raw:.0f}.
+The raw socket's share is {deliveries.GUIDE_OURS} of {deliveries.GUIDE_RAW}: here, where a raw socket does {raw:.0f}, \
+{deliveries.GUIDE_OURS * raw / deliveries.GUIDE_RAW:.0f}.
 
 ![ratios](results.png)
 
@@ -347,22 +349,12 @@ def notes() -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-def gate(figures: Figures) -> dict[str, float]:
-    """What may not grow by more than 5 %: figures that repeat, on any machine, to the third digit."""
-    found = {"layers unzipped MiB": round(figures.unzipped[OURS] / MIB, 2)}
-    for job in COUNTED_JOBS if figures.instructions else ():
-        found[f"instructions of a warm {job}, of lean boto's"] = round(ratio(figures.warm_instructions, job, "lean"), 3)
-        found[f"instructions of a cold {job}, of lean boto's"] = round(ratio(figures.instructions, job, "lean"), 3)
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=11, help="cold starts of each")
     parser.add_argument("--turns", type=int, default=15, help="turns of warm calls of each")
     parser.add_argument("--no-instructions", action="store_true", help="leave callgrind out")
     parser.add_argument("--no-build", action="store_true", help="take what the last run built")
-    parser.add_argument("--set-gate", action="store_true", help="what is measured becomes what must be kept")
     given = parser.parse_args()
 
     def say(line: str) -> None:
@@ -388,17 +380,13 @@ def main() -> None:
     (EVENTS.parent / "results.json").write_text(json.dumps(asdict(figures), indent=1) + "\n")
     (FOLDER / "RESULTS.md").write_text(report(figures), encoding="utf-8")
     draw(figures.start_ms, figures.warm_cpu_ms, FOLDER / "results.png")
-    for name, of, limit, value in aims(figures):
-        say(f"{name:38} of {of:10} {value:5.2f}  aim <= {limit:.2f}  {'' if value <= limit else 'missed'}")
+    for aim in aims(figures):
+        say(f"{aim.figure:42} of {aim.of:18} {aim.value:5.2f}  {aim.asked}  {'reached' if aim.reached else 'missed'}")
     for name, rate in figures.deliveries.items():
         say(f"deliveries per CPU-second, {name:34} {rate:7.0f}")
-    found = gate(figures)
-    if given.set_gate:
-        GATE.write_text(json.dumps(found, indent=1) + "\n")
-    kept: dict[str, float] = json.loads(GATE.read_text()) if GATE.exists() else {}
-    worse = {name: found[name] for name in kept.keys() & found.keys() if found[name] > kept[name] * SLACK}
-    if worse:
-        raise SystemExit(f"worse than bench/GATE.json by more than 5 %: {worse}")
+    counted = gate.Counted(figures.instructions, figures.warm_instructions)
+    if worse := gate.compare(gate.figures(counted, figures.unzipped[OURS])):
+        raise SystemExit(f"worse than bench/GATE.json (kept, now): {worse}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """One function in a process of its own, as Lambda has it: started by the base Python, fed over its standard input.
 
+    python -S worker.py FOLDER EVENT.json load          loads app.py, ends
     python -S worker.py FOLDER EVENT.json cold [N]      loads app.py, calls it once and N times more, ends
     python -S worker.py FOLDER EVENT.json warm          then calls it as many times as each line of its input says
 
@@ -17,6 +18,7 @@ tell = os.fdopen(os.dup(1), "w")
 log = os.open(os.environ.get("BENCH_LOG", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 os.dup2(log, 1)
 os.dup2(log, 2)
+sys.stdout.reconfigure(write_through=True)  # Lambda's runtime holds no line back
 
 
 class Context:
@@ -43,11 +45,14 @@ context = Context()
 from app import handler
 
 loaded_ms = time.process_time_ns() / 1e6
+if mode == "load":
+    print(json.dumps({"loaded_ms": loaded_ms}), file=tell, flush=True)
+    os._exit(0)
 answer = handler(event, context)
 called_ms = time.process_time_ns() / 1e6
 if mode == "cold":
     for _ in range(int(sys.argv[4]) if len(sys.argv) > 4 else 0):
-        handler(event, context)
+        answer = handler(event, context)
     print(json.dumps({"loaded_ms": loaded_ms, "called_ms": called_ms, "kib": peak_kib(), "answer": answer}), file=tell)
     tell.flush()
     os._exit(0)

@@ -34,7 +34,8 @@ def without_documentation(value: Any) -> Any:
     match value:
         case dict():
             return {
-                name: without_documentation(part)
+                # botocore reads the texts of these when it looks for an endpoint.
+                name: part if name == "clientContextParams" else without_documentation(part)
                 for name, part in value.items()
                 if not (name in {"documentation", "documentationUrl"} and isinstance(part, str))
             }

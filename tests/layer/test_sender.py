@@ -4,7 +4,8 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event
+from threading import Event, get_ident
+from threading import enumerate as enumerate_threads
 
 import pytest
 
@@ -157,6 +158,56 @@ def test_who_asks_while_a_name_is_looked_up_shares_the_answer_and_later_ones_ask
         assert names.asked == ["slow.example"]
         send(there.url("slow.example"), sender)
         assert names.asked == ["slow.example"] * 2
+
+
+def test_a_thread_that_looked_a_name_up_looks_the_next_one_up() -> None:
+    threads: list[int] = []
+
+    def resolve(_host: str, _port: int) -> list[str]:
+        threads.append(get_ident())
+        return ["127.0.0.1"]
+
+    sender = Sender(allow_local=True, resolve=resolve)
+    with receiver(saying(answer_text())) as there:
+        for number in range(5):
+            assert send(there.url(f"{number}.example"), sender) == Response(200, None, OK, complete=True)
+    assert len(threads) == 5
+    assert len(set(threads)) == 1
+
+
+def test_a_name_is_not_left_to_a_thread_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("settlement.sender.ATTEMPT_SECONDS", DEADLINE_SECONDS)
+    names = Names()
+    sender = Sender(allow_local=True, resolve=names.resolve)
+    with receiver(saying(answer_text())) as there:
+        try:
+            assert send(there.url("quick.example"), sender) == Response(200, None, OK, complete=True)
+            assert send(there.url("slow.example"), sender) == NoAnswer("timeout")  # on the thread of the first
+            assert send(there.url("quick.example"), sender) == Response(200, None, OK, complete=True)
+        finally:
+            names.release.set()
+
+
+def test_names_that_hang_leave_threads_to_others_and_few_threads_when_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("settlement.sender.ATTEMPT_SECONDS", DEADLINE_SECONDS)
+    names = Names()
+    sender = Sender(allow_local=True, resolve=names.resolve)
+    before = set(enumerate_threads())
+    with receiver(saying(answer_text())) as there, ThreadPoolExecutor(32) as attempts:
+        try:
+            hanging = [attempts.submit(send, there.url(f"slow-{number}.example"), sender) for number in range(32)]
+            assert {attempt.result() for attempt in hanging} == {NoAnswer("timeout")}
+            assert send(there.url("quick.example"), sender) == Response(200, None, OK, complete=True)
+            looking = [thread for thread in set(enumerate_threads()) - before if thread.name == "look-up"]
+            assert len(looking) == 33  # the quick name's waits for the next
+        finally:
+            names.release.set()
+        end = time.monotonic() + 10
+        while sum(thread.is_alive() for thread in looking) > 10 and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.05)
+        assert sum(thread.is_alive() for thread in looking) == 10
+        assert send(there.url("quick.example"), sender) == Response(200, None, OK, complete=True)
 
 
 def test_a_name_that_was_not_found_is_looked_up_again() -> None:

@@ -9,8 +9,8 @@
 All in UTC. A bucket is a part of a row: a year's row has its months, a month's its days, a day's its hours.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 HOUR_MS = 3_600_000
 FAR_FUTURE_SECONDS = 32_503_680_000
@@ -20,8 +20,7 @@ _DAY_HOURS = 24
 _YEAR_MONTHS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """The buckets of one instant."""
 
     month: str
@@ -38,8 +37,7 @@ class Moment:
         return int(datetime.fromisoformat(self.day).replace(hour=self.hour, tzinfo=UTC).timestamp()) * 1000
 
 
-@dataclass(frozen=True, slots=True)
-class DayRange:
+class DayRange(NamedTuple):
     """Whole hours of consecutive days, both inclusive: `first` counts from `first_hour`, `last` up to `end_hour`."""
 
     first: str
@@ -72,8 +70,7 @@ class DayRange:
         return range(int(self.first[8:]) + (self.first in partial), int(self.last[8:]) + 1 - (self.last in partial))
 
 
-@dataclass(frozen=True, slots=True)
-class MonthRange:
+class MonthRange(NamedTuple):
     """Consecutive whole months, both inclusive; None is open."""
 
     first: str | None
@@ -96,16 +93,14 @@ class MonthRange:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """A ragged end inside one hour: ms, start inclusive, end exclusive."""
 
     start_ms: int
     end_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cover:
+class Cover(NamedTuple):
     """Disjoint parts that together are the range."""
 
     months: MonthRange | None = None

@@ -16,7 +16,7 @@ import binascii
 import hmac
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from settlement.errors import BadRequest
 from settlement.strictjson import dump_ascii
@@ -28,16 +28,14 @@ _MAX_TEXT = 128
 _FOREIGN = "page_context: not one that this query was given"
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """The last entry that was shown."""
 
     settle_time_ms: int
     bill_no: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListQuery:
+class ListQuery(NamedTuple):
     """What a cursor is bound to. `source` is None for all; times are whole seconds, None for an open end."""
 
     app_id: str

@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from settlement import clients
+from settlement import clients, collector
 from settlement.apps import AppRegistry
 from settlement.keyring import Keyring
 from settlement.settings import Settings
@@ -39,6 +39,10 @@ class Door:
         # in the image. Chance is: without a seed of their own all copies would pick the same shards and pauses.
         register_after_restore(random.seed)
 
+    def open(self) -> None:
+        """The start is over: whatever makes a handler of the door calls this last."""
+        collector.resume()
+
     def count(self, metric: str, number: int = 1) -> None:
         self.metrics.add_metric(metric, MetricUnit.Count, number)
 
@@ -62,6 +66,7 @@ def background(door: Door) -> Callable[[Callable[[Event], Any]], Callable[[Event
             finally:
                 door.flush()
 
+        door.open()
         return handler
 
     return decorate

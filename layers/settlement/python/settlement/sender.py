@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cached_property, partial
+from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -36,6 +37,7 @@ from settlement.delivery import (
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 type Resolve = Callable[[str, int], list[str]]
+type _Addresses = Future[list[str]]
 
 _MAX_RECEIVED_BYTES: Final = 128 * 1024
 """Of one answer whole: interim answers, headers, framing, body. http.client would take 6 MiB of headers, and chunks'
@@ -55,6 +57,8 @@ _NO_RECEIVERS: Final = (
     ipaddress.IPv6Network("3fff::/20"),  # documentation; newer than Python's own list of what is not global
 )
 _ISATAP: Final = (0x00005EFE, 0x02005EFE)
+_KEPT_THREADS: Final = 10
+"""As many look-ups as a batch of the queue has messages."""
 
 
 class UrlNotAllowed(Exception):
@@ -134,9 +138,7 @@ class Sender:
 
     def __init__(self, *, allow_local: bool, resolve: Resolve = _resolve) -> None:
         self._allow_local = allow_local
-        self._resolve = resolve
-        self._look_ups: dict[str, Future[list[str]]] = {}
-        self._look_ups_lock = Lock()
+        self._look_ups = _LookUps(resolve)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -172,33 +174,59 @@ class Sender:
         return addresses, port
 
     def _resolved(self, host: str, port: int, deadline: float) -> list[str]:
-        """A name's addresses. getaddrinfo knows no deadline: a thread waits for it, which the attempt can leave behind.
-
-        Of one name one look-up at a time is under way, shared by all who ask meanwhile: a name whose look-up hangs
-        holds one thread, however often it is asked for, and none that another name needs. No process waits for it.
-        """
-        with self._look_ups_lock:
-            found = self._look_ups.get(host)
-            if found is None:
-                found = Future()
-                Thread(target=self._look_up, args=(host, port, found), name="look-up", daemon=True).start()
-                self._look_ups[host] = found
         try:
-            addresses = found.result(timeout=_left(deadline))
+            addresses = self._look_ups.of(host, port).result(timeout=_left(deadline))
         except UnicodeError as error:  # a label too long, or not IDNA
             raise UrlNotAllowed("url's host is not a name") from error
         if not addresses:
             raise socket.gaierror
         return addresses
 
-    def _look_up(self, host: str, port: int, found: Future[list[str]]) -> None:
-        try:
-            tell = partial(found.set_result, self._resolve(host, port))
-        except Exception as error:  # noqa: BLE001  # raised where it is waited for
-            tell = partial(found.set_exception, error)
-        with self._look_ups_lock:
-            del self._look_ups[host]  # before it is told: who asks afterwards gets an answer of their own
-        tell()
+
+class _LookUps:
+    """Looks names up. getaddrinfo knows no deadline: a thread waits for it, which the attempt can leave behind.
+
+    Of one name one look-up at a time is under way, shared by all who ask meanwhile: a name whose look-up hangs holds
+    one thread, however often it is asked for, and none that another name needs. Threads that are done wait for the next
+    name, up to _KEPT_THREADS of them: starting one costs more than the look-up. No process waits for any.
+    """
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+        self._lock = Lock()
+        self._under_way: dict[str, _Addresses] = {}
+        self._asked: SimpleQueue[tuple[str, int, _Addresses]] = SimpleQueue()
+        self._free_threads = 0
+        """Kept threads that nothing was put into the queue for."""
+
+    def of(self, host: str, port: int) -> "_Addresses":
+        """What will hold a name's addresses, or what the look-up raised."""
+        with self._lock:
+            found = self._under_way.get(host)
+            if found is None:
+                found = Future()
+                if self._free_threads:
+                    self._free_threads -= 1
+                    self._asked.put((host, port, found))
+                else:
+                    Thread(target=self._work, args=(host, port, found), name="look-up", daemon=True).start()
+                self._under_way[host] = found
+            return found
+
+    def _work(self, host: str, port: int, found: "_Addresses") -> None:
+        kept = True
+        while kept:
+            try:
+                tell = partial(found.set_result, self._resolve(host, port))
+            except Exception as error:  # noqa: BLE001  # raised where it is waited for
+                tell = partial(found.set_exception, error)
+            with self._lock:
+                del self._under_way[host]  # before it is told: who asks afterwards gets an answer of their own
+                kept = self._free_threads < _KEPT_THREADS
+                self._free_threads += kept
+            tell()
+            if kept:
+                host, port, found = self._asked.get()
 
 
 def _left(deadline: float) -> float:

@@ -10,7 +10,8 @@ Source: DESIGN sections 2 and 3.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from settlement import strictjson
 from settlement.errors import BadRequest, OrderAlreadySettled, OrderExists, OrderNotFound
@@ -20,16 +21,14 @@ from settlement.points import HUNDREDTHS_PER_POINT
 FULL_RATIO = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """Nobody settled the order yet: settle it on these terms."""
 
     order: ClubOrder
     terms: ClubTerms
 
 
-@dataclass(frozen=True, slots=True)
-class SettleGame:
+class SettleGame(NamedTuple):
     """None of the report's orders is settled yet: settle all of them."""
 
     orders: Mapping[str, GameOrder]
@@ -126,9 +125,9 @@ def check_same_game_order(stored: GameOrder, asked: GameOrder) -> None:
 
     Payloads are compared by content: the order of names in an object does not matter.
     """
-    for field in fields(GameOrder):
-        before, now = getattr(stored, field.name), getattr(asked, field.name)
-        if field.name == "payload" and before is not None and now is not None:
+    for name in GameOrder._fields:
+        before, now = getattr(stored, name), getattr(asked, name)
+        if name == "payload" and before is not None and now is not None:
             before, now = strictjson.canonical(before), strictjson.canonical(now)
         if before != now:
-            raise OrderExists(f"{field.name}: differs from the existing order's")
+            raise OrderExists(f"{name}: differs from the existing order's")

@@ -10,19 +10,18 @@ stand, and receivers who can choose verify webhook-signature. Source: DESIGN sec
 """
 
 import base64
-import hashlib
 import hmac
 
 
 def sud_signature(secret: str, app_id: str, timestamp: str, nonce: str, body: bytes) -> str:
     """Signs the raw body as sent; `timestamp` is the header's own text."""
     message = b"%s\n%s\n%s\n%s\n" % (app_id.encode(), timestamp.encode(), nonce.encode(), body)
-    return hmac.new(secret.encode(), message, hashlib.sha1).hexdigest()
+    return hmac.digest(secret.encode(), message, "sha1").hex()
 
 
 def directory_signature(secret: str, app_id: str) -> str:
     """The last part of the API directory's path."""
-    return hmac.new(secret.encode(), app_id.encode(), hashlib.md5).hexdigest()
+    return hmac.digest(secret.encode(), app_id.encode(), "md5").hex()
 
 
 def webhook_signature(secret: str, webhook_id: str, timestamp: str, body: bytes) -> str:

@@ -6,7 +6,8 @@ through binary floats.
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 import simplejson
 
@@ -40,7 +41,7 @@ def parse_object(body: bytes) -> JsonObject:
         raise BadRequest("body: starts with a byte order mark")
     _check_depth_and_numbers(text)
     try:
-        value = simplejson.loads(text, use_decimal=True, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = _STRICT.decode(text)
     except (simplejson.JSONDecodeError, RecursionError, ArithmeticError) as error:  # the last: 1e99999999999999999999
         raise BadRequest("body: not valid JSON") from error
     if not isinstance(value, dict):
@@ -55,7 +56,7 @@ def parse_object(body: bytes) -> JsonObject:
 
 def dump(value: object) -> str:
     """Compact JSON text, characters beyond ASCII as they are. Decimals are written digit for digit."""
-    return simplejson.dumps(value, separators=(",", ":"), ensure_ascii=False, use_decimal=True, allow_nan=False)
+    return _COMPACT.encode(value)
 
 
 def dump_ascii(value: object) -> str:
@@ -63,21 +64,19 @@ def dump_ascii(value: object) -> str:
 
     DEL stays as it is: it is ASCII, and only Python's encoders escape it.
     """
-    text = simplejson.dumps(value, separators=(",", ":"), use_decimal=True, allow_nan=False)
+    text = _COMPACT_ASCII.encode(value)
     return _ESCAPED_DEL.sub("\\1\x7f", text).replace("/", "\\/")
 
 
 def load(text: str) -> JsonObject:
     """The object whose text `dump` wrote; it was checked on its way in, and exponents may have become longer since."""
-    value: JsonObject = simplejson.loads(text, use_decimal=True)
+    value: JsonObject = _LENIENT.decode(text)
     return value
 
 
 def canonical(text: str) -> str:
     """The same text for every order of names: to compare two JSON texts by content."""
-    return simplejson.dumps(
-        simplejson.loads(text, use_decimal=True), separators=(",", ":"), sort_keys=True, use_decimal=True
-    )
+    return simplejson.dumps(_LENIENT.decode(text), separators=(",", ":"), sort_keys=True, use_decimal=True)
 
 
 def _check_depth_and_numbers(text: str) -> None:
@@ -104,3 +103,10 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> JsonObject:
 
 def _refuse_constant(constant: str) -> None:
     raise BadRequest(f"body: {constant} is not JSON")
+
+
+# Made once: simplejson's functions make one for each call.
+_STRICT: Final = simplejson.JSONDecoder(parse_float=Decimal, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+_LENIENT: Final = simplejson.JSONDecoder(parse_float=Decimal)
+_COMPACT: Final = simplejson.JSONEncoder(separators=(",", ":"), ensure_ascii=False, use_decimal=True, allow_nan=False)
+_COMPACT_ASCII: Final = simplejson.JSONEncoder(separators=(",", ":"), use_decimal=True, allow_nan=False)

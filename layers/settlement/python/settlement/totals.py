@@ -21,7 +21,12 @@ from settlement.buckets import HOUR_MS, Cover, Moment, MonthRange, moment_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef, UpdateTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        QueryInputTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateTypeDef,
+    )
 
     type Item = dict[str, AttributeValueTypeDef]
 
@@ -56,8 +61,7 @@ class Bucket(NamedTuple):
     """Such as 22."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """One row and the hours that are still added to, all at one instant."""
 
     stored: Mapping[int, Sum]
@@ -139,6 +143,21 @@ class Totals:
             for day in days.partial_days:
                 total = total.plus(self._sum_row(account, f"d{only}#{day}", days.hours_of(day)))
         return total
+
+    def days(self, app_id: str, openid: str, source: int | None, first_day: str, last_day: str) -> dict[str, Sum]:
+        """What each UTC day from the first to the last, both inclusive, settled; days without are left out.
+
+        One range query, of at most a row for each month and shard, whatever was settled.
+        """
+        only = "" if source is None else f".{source}"
+        first, last = f"m{only}#{first_day[:7]}#", f"m{only}#{last_day[:7]}#{_AFTER_SHARDS}"
+        sums: dict[str, Sum] = {}
+        for item in self._rows(account_key(app_id, openid), first, last):
+            month = item["bucket"]["S"].split("#")[1]
+            for part, part_sum in _parts(item).items():
+                if first_day <= (day := f"{month}-{part:02d}") <= last_day:
+                    sums[day] = sums.get(day, NOTHING).plus(part_sum)
+        return {day: total for day, total in sorted(sums.items()) if total != NOTHING}
 
     def every_sum(self, app_id: str, openid: str | None = None) -> Iterator[tuple[str, Bucket, Sum]]:
         """What the table holds of an account, or of all of an app's: openid, bucket, and one shard's part of it."""
@@ -248,16 +267,19 @@ class Totals:
         return total
 
     def _rows(self, account: str, first: str, last: str) -> "Iterator[Item]":
-        # Consistent: a total right after an acknowledged settlement has it.
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            ConsistentRead=True,
-            KeyConditionExpression="app_openid = :account AND #bucket BETWEEN :first AND :last",
-            ExpressionAttributeNames={"#bucket": "bucket"},  # a reserved word
-            ExpressionAttributeValues={":account": {"S": account}, ":first": {"S": first}, ":last": {"S": last}},
-        )
-        for page in pages:
-            yield from page["Items"]
+        request: QueryInputTypeDef = {
+            "TableName": self._table,
+            "ConsistentRead": True,  # a total right after an acknowledged settlement has it
+            "KeyConditionExpression": "app_openid = :account AND #bucket BETWEEN :first AND :last",
+            "ExpressionAttributeNames": {"#bucket": "bucket"},  # a reserved word
+            "ExpressionAttributeValues": {":account": {"S": account}, ":first": {"S": first}, ":last": {"S": last}},
+        }
+        while True:  # a paginator of botocore's is a class of its own each time
+            answer = self._dynamodb.query(**request)
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def _scan(self, key_start: str) -> "Iterator[Item]":
         pages = self._dynamodb.get_paginator("scan").paginate(
