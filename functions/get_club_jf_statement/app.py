@@ -1,0 +1,24 @@
+"""POST /upbot/api/GetClubJfStatement: where a day's statement of a club can be downloaded, and its hash."""
+
+from settlement import clients
+from settlement.archive import LINK_SECONDS, Archive
+from settlement.clock import now_ms
+from settlement.door import Door
+from settlement.endpoint import Call, club_endpoint
+from settlement.errors import StatementNotReady
+from settlement.statement_messages import ClubStatement, StatementRequest, statement_facts
+from settlement.statements import why_absent
+
+door = Door("get_club_jf_statement")
+archive = Archive(clients.s3(), door.settings.statement_bucket)
+
+
+@club_endpoint(door, StatementRequest, scope="settlements:read")
+def handler(call: Call[StatementRequest]) -> ClubStatement:
+    now = now_ms()
+    published = archive.newest("club", call.app_id, call.request.date)
+    if published is None:
+        raise StatementNotReady(why_absent(call.request.date, door.settings.statement_utc_offset_minutes, now))
+    call.facts |= {"day": call.request.day, "revision": published.revision}
+    facts = statement_facts(call.request, published, archive.link(published))
+    return ClubStatement(**facts, expires_at=now // 1000 + LINK_SECONDS)
