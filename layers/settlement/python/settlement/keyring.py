@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import simplejson
 
-from settlement.signing import derive_app_secret, derive_cursor_key
+from settlement.signing import derive_app_secret, derive_cursor_key, derive_operator_key
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -23,7 +23,8 @@ class MasterSecretUnusable(Exception):
 
 
 class Keyring:
-    """Reads the master secret once per process, and again, at most every 30 s, when an unknown generation is named."""
+    """Reads the master secret once per process; again, at most every 30 s, when an unknown generation is named or an
+    operator calls."""
 
     def __init__(self, secrets_manager: "Callable[[], SecretsManagerClient]", secret_id: str) -> None:
         """The client is made when the secret is first read: not every function reads it."""
@@ -54,6 +55,16 @@ class Keyring:
         """The key that new cursors are signed with, and its generation."""
         generation = self.newest_generation()
         return derive_cursor_key(self._masters[generation], generation), generation
+
+    def operator_key(self) -> tuple[str, int]:
+        """The key of operators' tokens, and its generation: the newest alone, of a secret read at most 30 s ago.
+
+        So a new generation ends every operator's token within 30 s, and nothing else.
+        """
+        if time.monotonic() - self._read_at > _REREAD_SECONDS:
+            self._read()
+        generation = self.newest_generation()
+        return derive_operator_key(self._masters[generation], generation), generation
 
     def _master(self, generation: int) -> str | None:
         if generation not in self._masters and time.monotonic() - self._read_at > _REREAD_SECONDS:

@@ -11,13 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
-from settlectl.deployment import Deployment
-from settlectl.failures import CommandFailed
 from settlement.apps import CACHE_SECONDS
 from settlement.breaker import FIRST_PACE, HELD_LATELY_MS, Breaker
 from settlement.clock import now_ms
 from settlement.ledger import SWEEP_GRACE_MS, Ledger, Message
-from settlement.queue import NotSent, Release
+from settlement.queue import NotificationQueue, NotSent, Release
 
 AT_ONCE: Final = 8
 """Writes under way at a time."""
@@ -30,11 +28,19 @@ _INDEX_SECONDS: Final = 1
 _TRIES: Final = 20
 
 
+class BreakerContended(Exception):
+    """An app's breaker's row changed at every try."""
+
+    def __init__(self, app_id: str) -> None:
+        super().__init__(f"app {app_id}: its breaker's row changed at every try; try again")
+
+
 @dataclass(slots=True)
 class Drain:
-    """To be entered while an app's notifications are made held. Raises CommandFailed."""
+    """To be entered while an app's notifications are made held. Raises BreakerContended."""
 
-    deployment: Deployment
+    ledger: Ledger
+    queue: NotificationQueue
     app_id: str
     mended: bool
     """Whether the operator says that the receiver is there again."""
@@ -58,45 +64,45 @@ class Drain:
 
     def _say(self, change: Callable[[Breaker, int], Breaker]) -> None:
         said_at_ms = now_ms()
-        change_breaker(self.deployment.ledger, self.app_id, lambda seen: change(seen, said_at_ms))
+        change_breaker(self.ledger, self.app_id, lambda seen: change(seen, said_at_ms))
         self._said_at_ms = said_at_ms
 
     def _release(self) -> None:
-        self.not_sent = sent(self.deployment, Release(self.app_id, FIRST_PACE, _INDEX_SECONDS)) or self.not_sent
+        self.not_sent = sent(self.queue, Release(self.app_id, FIRST_PACE, _INDEX_SECONDS)) or self.not_sent
 
 
-def try_at_once(deployment: Deployment, app_id: str) -> None:
-    """An app's breaker that is open goes on trial. Raises CommandFailed."""
+def try_at_once(ledger: Ledger, app_id: str) -> None:
+    """An app's breaker that is open goes on trial. Raises BreakerContended."""
     at_ms = now_ms()
-    change_breaker(deployment.ledger, app_id, lambda seen: _tried(seen, at_ms))
+    change_breaker(ledger, app_id, lambda seen: _tried(seen, at_ms))
 
 
-def meet_another_receiver(deployment: Deployment, app_id: str) -> None:
-    """Forgets what is known of an app's receiver, whose URL has changed. Raises CommandFailed."""
-    change_breaker(deployment.ledger, app_id, Breaker.of_another_receiver)
+def meet_another_receiver(ledger: Ledger, app_id: str) -> None:
+    """Forgets what is known of an app's receiver, whose URL has changed. Raises BreakerContended."""
+    change_breaker(ledger, app_id, Breaker.of_another_receiver)
 
 
-def release_when_known(deployment: Deployment, app_id: str) -> str | None:
+def release_when_known(queue: NotificationQueue, app_id: str) -> str | None:
     """What is held for an app that was just changed goes out as soon as every function knows of it.
 
     Why the queue did not take the message, where it did not: then the sweep makes up for it within minutes.
     """
-    return sent(deployment, Release(app_id, FIRST_PACE, int(CACHE_SECONDS) + 1))
+    return sent(queue, Release(app_id, FIRST_PACE, int(CACHE_SECONDS) + 1))
 
 
 def change_breaker(ledger: Ledger, app_id: str, change: Callable[[Breaker], Breaker]) -> None:
-    """Raises CommandFailed."""
+    """Raises BreakerContended."""
     for _ in range(_TRIES):
         seen = ledger.breaker(app_id)
         if ledger.change_breaker(seen, change(seen)) is not None:
             return
-    raise CommandFailed(f"app {app_id}: its breaker's row changed at every try; try again")
+    raise BreakerContended(app_id)
 
 
-def sent(deployment: Deployment, message: Message | Release) -> str | None:
+def sent(queue: NotificationQueue, message: Message | Release) -> str | None:
     """Why the queue did not take it; None where it did."""
     try:
-        deployment.queue.send([message])
+        queue.send([message])
     except NotSent as error:
         return str(error)
     return None
