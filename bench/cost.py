@@ -4,7 +4,8 @@
 
 The real functions, one settlement's way after another, on Amazon's DynamoDB Local, which tells what each call consumed;
 what it tells of transactions is too little (see bench/capacity.py), so those count by AWS's documented rules. CPU is
-measured here against the stub, waits and prices are data (bench/prices.py). Written to bench/COST.md.
+measured here against the stub, waits and prices are data (bench/prices.py). Written to bench/COST.md, and the tables by
+step and by month to docs/operations.md.
 """
 
 import importlib.util
@@ -25,9 +26,9 @@ from typing import Any, Final
 import boto3
 from bench import prices
 from bench.capacity import index_entries, item_bytes, transaction_units
+from bench.cold import write_events
 from bench.contestants import Contestant, contestants, ours
 from bench.rows import rows
-from bench.run import write_events
 from bench.stub import calls, stub
 from bench.warm import Turns, workers
 from tests.store.dynamodb_local import running
@@ -41,11 +42,12 @@ from settlepoint_local.lambda_events import api_event, sqs_event, stream_event
 from settlepoint_local.project import REGION, ROOT
 from settlepoint_local.scene import APPS, Scene
 from settlepoint_local.situations import BILL, THIS_BILL, json_bytes
-from settlepoint_local.template import endpoints, table_definitions
+from settlepoint_local.template import dashboard_metrics, endpoints, table_definitions, template
 
 DOORS: Final = ("create_club_order", "set_club_jf_settle", "queue_notifications", "deliver_notification")
 BATCH: Final = 10
 """Notifications of a busy moment in one batch of the stream and of the queue."""
+OPERATIONS: Final = ROOT / "docs" / "operations.md"
 _WRITE_BYTES: Final = 1024
 
 
@@ -164,8 +166,13 @@ def lambda_ms(door: str, bill: Bill, cpu: float, batch: int) -> float:
 
 def components(bills: dict[str, Bill], cpu: dict[str, float], batch: int) -> list[tuple[str, float, str]]:
     """Name, number per settlement, price name."""
-    found: list[tuple[str, float, str]] = [("API Gateway: create, settle", 2, "API Gateway request")]
+    found: list[tuple[str, float, str]] = []
     for door, bill in bills.items():
+        if door in endpoints():
+            found += [
+                (f"{door}: API Gateway", 1, "API Gateway request"),
+                (f"{door}: X-Ray", prices.SAMPLED_TRACES, "X-Ray trace"),
+            ]
         shared = batch if door in {"queue_notifications", "deliver_notification"} else 1
         found += [(f"{door}: writes, {name}", units, "DynamoDB write unit") for name, units in bill.write_units.items()]
         reads = sum(bill.read_units.values())
@@ -176,12 +183,63 @@ def components(bills: dict[str, Bill], cpu: dict[str, float], batch: int) -> lis
             (f"{door}: Lambda time", lambda_ms(door, bill, cpu[door], batch) * gb, "Lambda GB-ms"),
             (f"{door}: logs and metrics", bill.log_bytes, "CloudWatch Logs byte"),
         ]
-    # The send; the receive and the delete that Lambda's poller makes.
-    found += [
-        ("SQS: send, receive, delete", 3 / batch, "SQS request"),
-        ("X-Ray", 2 * prices.SAMPLED_TRACES, "X-Ray trace"),
+    return [
+        *found,
+        ("queue_notifications: SQS, send", 1 / batch, "SQS request"),
+        ("deliver_notification: SQS, receive and delete by Lambda's poller", 2 / batch, "SQS request"),
     ]
-    return found
+
+
+def by_step(found: list[tuple[str, float, str]]) -> str:
+    """Dollars a million settlements: a row for each step, a column for each service."""
+    services = list(dict.fromkeys(prices.SERVICES.values()))
+    dollars: dict[str, dict[str, float]] = {door: dict.fromkeys(services, 0.0) for door in DOORS}
+    for name, number, price in found:
+        dollars[name.partition(":")[0]][prices.SERVICES[price]] += number * prices.PER_MILLION[price]
+    total = {service: sum(row[service] for row in dollars.values()) for service in services}
+    lines = [f"| | {' | '.join(services)} | all |", f"|---|{'--:|' * (len(services) + 1)}"]
+    for step, row in {**{f"`{door}`": row for door, row in dollars.items()}, "**together**": total}.items():
+        cells = [f"{row[service]:.2f}" if row[service] else "" for service in services]
+        lines.append(f"| {step} | {' | '.join(cells)} | {sum(row.values()):.2f} |")
+    return "\n".join(lines)
+
+
+def by_month() -> str:
+    """Dollars a month whether or not anything is settled, by what the template has."""
+    kinds = Counter(resource["Type"] for resource in template()["Resources"].values())
+    functions = kinds["AWS::Serverless::Function"]
+    gb, month = prices.MEMORY_MB / 1024, prices.PER_MONTH
+    metrics = len({drawn for drawn in dashboard_metrics() if drawn[0] == "Settlepoint"})
+    cached = functions * gb * prices.SNAPSTART_CACHE_PER_GB_SECOND * prices.HOURS_A_MONTH * 3600
+    restored = 1e6 * gb * prices.SNAPSTART_RESTORE_PER_GB
+    rules = len(template()["Resources"]["ApiWebAcl"]["Properties"]["Rules"])
+    rows = [
+        (f"{kinds['AWS::CloudWatch::Alarm']} alarms", kinds["AWS::CloudWatch::Alarm"] * month["alarm"]),
+        (f"some {metrics} metrics of ours, while they are written", metrics * month["custom metric"]),
+        ("dashboard, after an account's first three", kinds["AWS::CloudWatch::Dashboard"] * month["dashboard"]),
+        ("master secret", kinds["AWS::SecretsManager::Secret"] * month["secret"]),
+        (
+            f"`WebAcl`, and {prices.WEB_ACL_PER_MILLION:.2f} a million calls",
+            month["web ACL"] + rules * month["web ACL rule"],
+        ),
+        (
+            f"`SnapStart`, {functions} functions of {prices.MEMORY_MB} MB, and {restored:.0f} a million cold starts",
+            cached,
+        ),
+    ]
+    return "\n".join(["| a month | |", "|---|--:|", *(f"| {name} | {dollars:.2f} |" for name, dollars in rows)])
+
+
+def with_tables(page: str, tables: dict[str, str]) -> str:
+    """The page with its tables between their marks, `<!-- name -->` and `<!-- end of name -->`. Raises ValueError."""
+    for name, table in tables.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        before, found, rest = page.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not (found and ended):
+            raise ValueError(f"the page has no marks for {name}")
+        page = f"{before}{begin}{table}\n{end}{after}"
+    return page
 
 
 def report(bills: dict[str, Bill], cpu: dict[str, float]) -> str:
@@ -302,7 +360,11 @@ def _all(tables: Any, name: str) -> list[Any]:
 
 
 def main() -> None:
-    text = report(measured_bills(), cpu_ms())
+    bills, cpu = measured_bills(), cpu_ms()
+    text = report(bills, cpu)
+    tables = {"cost by step": by_step(components(bills, cpu, 1)), "cost by month": by_month()}
+    page = OPERATIONS.read_text(encoding="utf-8")
+    OPERATIONS.write_text(with_tables(page, tables), encoding="utf-8")
     Path(__file__).with_name("COST.md").write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 

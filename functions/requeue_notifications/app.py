@@ -1,6 +1,10 @@
-"""Every minute: sends what is due and was not sent, whatever the stream, the queue or a crash swallowed."""
+"""Every minute: sends what is due and was not sent, whatever the stream, the queue or a crash swallowed.
+
+Then it counts what waits, for the alarms and the dashboard.
+"""
 
 from collections import deque
+from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -17,6 +21,7 @@ queue = NotificationQueue(clients.sqs(), door.settings.notification_queue_url)
 
 PAGE = 100
 SWEEP_MS = 40_000  # within the function's timeout; what is left is the next minute's
+COUNT_UNTIL_MS = 45_000  # likewise; what was not seen till then is not in the figures
 
 
 @background(door)
@@ -37,7 +42,19 @@ def handler(_: Event) -> None:
         oldest_ms = max([oldest_ms, *waited_ms])
     door.count("NotificationsRequeued", sent)
     door.metrics.add_metric("OldestOverdueSeconds", MetricUnit.Seconds, oldest_ms / 1000)
-    door.log.info("swept", extra={"door": door.name, "sent": sent, "oldest_ms": oldest_ms})
+    counted = count_outstanding(started_ms)
+    door.log.info("swept", extra={"door": door.name, "sent": sent, "oldest_ms": oldest_ms, **counted})
+
+
+def count_outstanding(started_ms: int) -> dict[str, Any]:
+    """For the alarms; of a backlog that is not counted in time, at least so much."""
+    found = ledger.outstanding(lambda: now_ms() < started_ms + COUNT_UNTIL_MS)
+    held = sum(found.held.values())
+    oldest_ms = 0 if found.oldest_notify_time_ms is None else max(0, started_ms - found.oldest_notify_time_ms)
+    door.count("NotificationsWaitingNow", found.waiting)
+    door.count("NotificationsHeldNow", held)
+    door.metrics.add_metric("OldestUndeliveredSeconds", MetricUnit.Seconds, oldest_ms / 1000)
+    return {"waiting": found.waiting, "held": held, "undelivered_ms": oldest_ms, "counted_all": found.complete}
 
 
 def message_of(due: Due | BreakerDue) -> Message | Release:
