@@ -27,7 +27,7 @@ from settlepoint_local.template import endpoints
 DOCUMENT: Final[dict[str, Any]] = yaml.safe_load(OPENAPI.read_text(encoding="utf-8"))
 REFUSED: Final = (1001, 10002)
 BEYOND_SCHEMA: Final = (
-    *("body:", "page_context:", "settle_amt:", "start_time_unix_sec: must not be after"),
+    *("body:", "page_context:", "settle_amt:", "day: no such day", "start_time_unix_sec: must not be after"),
     *("bytes of UTF-8", "bytes as compact JSON", "names an order that", "name different orders"),
 )
 """Of what is told of a fault that JSON Schema cannot see."""

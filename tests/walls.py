@@ -6,11 +6,14 @@ A row says what an honest call is; tests/functions and tests/stack spoil it in e
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+from settlement.bookkeeper import Bookkeeper
 from settlement.cursor import ListQuery
 from settlement.orders import game_order_id
 from settlement.signing import directory_signature
+from settlement.statements import Day
 from settlepoint_local.scene import Scene
 from settlepoint_local.situations import (
     BILL,
@@ -59,6 +62,7 @@ def cursor_of(app_id: str, openid: str = "openid-of-li") -> str:
 
 FAR_MS = 310_000
 """From now, where no clock of ours or of whoever signs could mean it well; to the millisecond it is tried elsewhere."""
+PUBLISHED_DAY, NOBODYS_DAY = {"day": "2020-02-29"}, {"day": "2020-03-01"}
 CLUB_SCOPES = ("orders:write", "settlements:write", "settlements:read")
 ROWS: dict[str, Row] = {
     # What another has is no obstacle: a number that is taken by another app is free.
@@ -122,9 +126,22 @@ ROWS: dict[str, Row] = {
         ),
         "game",
     ),
+    # A day of which A has a statement and B has none, and one of which nobody has.
+    "get_club_jf_statement": Row(
+        CLUB_A, CLUB_B, PUBLISHED_DAY, ((PUBLISHED_DAY, NOBODYS_DAY),), "settlements:read", CLUB_SCOPES[:2]
+    ),
+    "get_statement": Row(MERCHANT_A, MERCHANT_B, PUBLISHED_DAY, ((PUBLISHED_DAY, NOBODYS_DAY),), "merchant"),
     "get_api_directory": Row(MERCHANT_A, MERCHANT_B, {}, (), ""),
 }
 """`app` is honest and is answered; in a world where all that club-a, merchant-a and game-a may have is there."""
+
+
+def publish(bookkeeper: Bookkeeper) -> None:
+    """The statements that A has in both APIs: of an old day, on which nothing was settled."""
+    day = Day(date.fromisoformat(PUBLISHED_DAY["day"]), 480)
+    bookkeeper.make(CLUB_A, "club", day)
+    bookkeeper.make(MERCHANT_A, "game", day)
+
 
 REFUSED = {
     "club": (401, '{"ret":1002,"msg":"鉴权失败"}'),

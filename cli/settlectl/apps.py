@@ -9,10 +9,10 @@ import typer
 
 from settlectl.console import AsJson, note, print_facts, print_table, print_value, warn
 from settlectl.deployment import Deployment, chosen
-from settlectl.draining import meet_another_receiver, release_when_known
 from settlectl.failures import AppAlreadyExists, BadInput, NoSuchApp
 from settlement.apps import APP_ID, ROLES, App, AppChanges, AppExists, AppNotFound, Role, SecretVersion, Status
 from settlement.clock import now_ms
+from settlement.draining import meet_another_receiver, release_when_known
 from settlement.rotation import FIRST_VERSION, state_of
 from settlement.sender import UrlNotAllowed, check_url
 from settlement.signing import directory_signature, webhook_library_secret
@@ -285,7 +285,17 @@ def _create(
     note(SHOWN_ONCE)
 
 
-@commands.command("list", help="All apps, by id.")
+@commands.command(
+    "list",
+    help="""
+    All apps, by id: their roles, whether they may call, where they are told.
+
+        settlectl app list
+        settlectl app list --json | jq -r '.[] | select(.status == "disabled").app_id'
+
+    --json: a list of what `app show --json` prints of one.
+    """,
+)
 def _list(context: typer.Context, as_json: AsJson = False) -> None:
     apps = sorted(chosen(context).apps.all(), key=lambda app: app.app_id)
     if as_json:
@@ -373,24 +383,40 @@ def _update(
         warn(lack)
     note(IN_FORCE)
     if notify_url is not None:
-        meet_another_receiver(deployment, app_id)
+        meet_another_receiver(deployment.ledger, app_id)
         _release(deployment, app_id)
     _print_app(app, as_json=as_json)
 
 
-@commands.command("disable", help="Refuse all its calls, and hold its notifications. In force within 30 s.")
+@commands.command(
+    "disable",
+    help="""
+    Refuse all its calls, and hold its notifications. In force within 30 s.
+
+        settlectl app disable --app-id shop-1
+
+    Nothing is lost: what is held goes out after `settlectl app enable`.
+    """,
+)
 def _disable(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
     _set_status(context, app_id, "disabled", as_json=as_json)
 
 
-@commands.command("enable", help="Let a disabled app call again; what was held goes out. In force within 30 s.")
+@commands.command(
+    "enable",
+    help="""
+    Let a disabled app call again; what was held goes out. In force within 30 s.
+
+        settlectl app enable --app-id shop-1
+    """,
+)
 def _enable(context: typer.Context, app_id: AppId, as_json: AsJson = False) -> None:
     _set_status(context, app_id, "enabled", as_json=as_json)
     _release(chosen(context), app_id)
 
 
 def _release(deployment: Deployment, app_id: str) -> None:
-    if why := release_when_known(deployment, app_id):
+    if why := release_when_known(deployment.queue, app_id):
         warn(f"what was held goes out some minutes later: {why}")
 
 

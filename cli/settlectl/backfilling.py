@@ -13,12 +13,12 @@ from itertools import batched, groupby
 from typing import Final, Literal
 
 from settlectl.deployment import Deployment
-from settlectl.draining import AT_ONCE, CHUNK, CLOCKS_APART_MS, Drain
 from settlement.clock import now_ms
+from settlement.draining import AT_ONCE, CHUNK, CLOCKS_APART_MS, Drain
 from settlement.ledger import DELIVERED_KEPT_SECONDS, Ledger, Listed, Notification
 from settlement.notifications import club_notification, game_notification, game_notify_id
-from settlement.orders import SettledClubOrder
-from settlement.store import ReportPart, Store
+from settlement.orders import ReportedOrder, SettledClubOrder
+from settlement.store import Store
 
 INDEX_LAG_MS: Final = 60_000
 """What was settled since then may not be in the index yet, or only in part."""
@@ -100,7 +100,7 @@ def settlements(store: Store, ledger: Ledger, app_id: str, since_ms: int, until_
                     known.add(notify_id)
                 case SettledClubOrder():
                     notifications.append(club_notification(app_id, entry))
-                case ReportPart(order_id, notify_id):
+                case ReportedOrder(order_id=order_id, notify_id=notify_id):
                     reports[notify_id].append(order_id)
         for notification in notifications:
             yield Settlement(notification.notify_id, time_ms, notification, notification.notify_id in known)
@@ -109,7 +109,7 @@ def settlements(store: Store, ledger: Ledger, app_id: str, since_ms: int, until_
             yield Settlement(notify_id, time_ms, tuple(order_ids), notify_id in known, complete)
 
 
-def _time_ms(entry: SettledClubOrder | ReportPart | Listed) -> int:
+def _time_ms(entry: SettledClubOrder | ReportedOrder | Listed) -> int:
     return entry.notify_time_ms if isinstance(entry, Listed) else entry.settle_time_ms
 
 
@@ -140,7 +140,7 @@ class Backfilling:
 
     def run(self, backfill: Backfill, progressed: Callable[[int], None] = lambda _: None) -> None:
         """Makes the missing ones, held, and lets them go out, counting in `backfill`. It repeats without harm."""
-        drain = Drain(self.deployment, self.app_id, mended=False)
+        drain = Drain(self.deployment.ledger, self.deployment.queue, self.app_id, mended=False)
         try:
             with drain, ThreadPoolExecutor(AT_ONCE, thread_name_prefix="backfill") as pool:
                 for chunk in batched(self._settlements(), CHUNK, strict=False):

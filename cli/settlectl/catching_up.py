@@ -18,10 +18,12 @@ from settlectl.deployment import Choice, Deployment, chosen
 from settlectl.failures import CommandFailed, Interrupted
 from settlectl.moments import Since, Until, moment_text, range_ms
 from settlectl.notifications import SWEPT, ErrorClassFilter, StatusFilter, breaker_text
-from settlectl.redelivery import Cursor, Replay, Replaying, Selection, app_with_url, selected
+from settlectl.redelivery import app_with_url, cursor_of, cursor_text, selection
 from settlement.apps import App
 from settlement.clock import now_ms
+from settlement.draining import BreakerContended
 from settlement.errors import Busy
+from settlement.redelivery import Count, Replay, Replaying, count
 
 MAX_NAMED: Final = 20
 
@@ -79,31 +81,27 @@ def _replay(
     since_ms, until_ms = range_ms(since, until, now_ms())
     statuses = tuple(status or ("dead",))
     classes = tuple(error_class or ())
-    cursor = None if after is None else Cursor.parse(after)
-    selection = Selection(checked_app_id(app_id), since_ms, until_ms, statuses, classes, None, cursor)
+    cursor = None if after is None else cursor_of(after)
+    meant = selection(checked_app_id(app_id), since_ms, until_ms, statuses, classes, None, cursor)
     app = app_with_url(deployment, app_id)
-    by_status: Counter[str] = Counter()
-    by_class: Counter[str] = Counter()
-    for listed in selected(deployment.ledger, selection):
-        by_status[listed.status] += 1
-        by_class[listed.error_class or "none"] += 1
-    total, replay = by_status.total(), Replay()
+    counted = count(deployment.ledger, meant)
+    total, replay = counted.matched, Replay()
     if not as_json:
-        _print_counts(app, total, by_status, by_class, deployment)
+        _print_counts(app, counted, deployment)
     if total and not dry_run:
         _confirm(f"Tell {app_id} {total:,} again?", yes=yes or as_json)
         options = [("--status", name) for name in statuses] + [("--error-class", name) for name in classes]
 
         def command() -> str:
             reached = replay.cursor or cursor
-            more = [*options, *([("--after", str(reached))] if reached else [])]
+            more = [*options, *([("--after", cursor_text(reached))] if reached else [])]
             return _command(context, "replay", app_id, since_ms, until_ms, more, yes=yes, as_json=as_json)
 
         with (
             _resumable(command, lambda: f"{replay.done:,} of {total:,} are done"),
             _progress("replaying", total) as progressed,
         ):
-            Replaying(deployment, selection).run(replay, progressed)
+            Replaying(deployment.ledger, deployment.queue, meant).run(replay, progressed)
         _warn_not_sent(replay.not_sent)
     if as_json:
         print_value(
@@ -112,8 +110,8 @@ def _replay(
                 "since_ms": since_ms,
                 "until_ms": until_ms,
                 "matched": total,
-                "counts": dict(by_status),
-                "error_classes": dict(by_class),
+                "counts": dict(counted.by_status),
+                "error_classes": dict(counted.by_class),
                 "held": replay.held,
                 "under_way": replay.under_way,
                 "changed": replay.changed,
@@ -137,18 +135,16 @@ def _print_replay(replay: Replay, app_id: str, since_ms: int, *, dry_run: bool) 
     _note_where(app_id, since_ms)
 
 
-def _print_counts(
-    app: App, total: int, by_status: Counter[str], by_class: Counter[str], deployment: Deployment
-) -> None:
-    if not total:
+def _print_counts(app: App, counted: Count, deployment: Deployment) -> None:
+    if not counted.matched:
         note("There is none of these.")
         return
     facts = {
         "app": app.app_id,
         "told at": str(app.notify_url),
-        "matched": f"{total:,}",
-        "by status": _counted(by_status),
-        "by class": _counted(by_class),
+        "matched": f"{counted.matched:,}",
+        "by status": _counted(counted.by_status),
+        "by class": _counted(counted.by_class),
         "breaker": breaker_text(deployment.ledger.breaker(app.app_id), now_ms()),
     }
     print_facts(facts)
@@ -321,7 +317,7 @@ def _resumable(command: Callable[[], str], done: Callable[[], str]) -> Iterator[
         yield
     except KeyboardInterrupt as interruption:
         raise Interrupted(f"interrupted: {done()}; go on with: {command()}") from interruption
-    except (BotoCoreError, ClientError, Busy, CommandFailed) as failure:
+    except (BotoCoreError, ClientError, Busy, BreakerContended, CommandFailed) as failure:
         raise CommandFailed(f"stopped: {failure}. {done()}; go on with: {command()}") from failure
 
 

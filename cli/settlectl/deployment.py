@@ -15,11 +15,13 @@ import boto3
 import botocore.session
 import typer
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 from pydantic import BaseModel, ValidationError
 
-from settlectl.failures import BadInput, NoStack, NoSuchApp
+from settlectl.failures import BadInput, CommandFailed, NoStack, NoSuchApp
 from settlement.apps import App, AppRegistry
+from settlement.archive import Archive
+from settlement.bookkeeper import Bookkeeper
 from settlement.keyring import Keyring
 from settlement.ledger import Ledger
 from settlement.queue import NotificationQueue
@@ -50,9 +52,12 @@ class StackFile(BaseModel):
     base_url: str
     endpoint_url: str
     region: str
+    stack_name: str
     tables: dict[str, str]
     queue_url: str
     master_secret_id: str
+    statement_bucket: str | None = None
+    statement_utc_offset_minutes: int = 0
     pid: int
 
 
@@ -60,6 +65,8 @@ class StackFile(BaseModel):
 class Deployment:
     name: str
     """As messages call it."""
+    stack_name: str
+    """As CloudFormation calls it."""
     base_url: str
     """What every path of the two APIs is appended to, without a slash at the end."""
     tables: Mapping[str, str]
@@ -72,6 +79,10 @@ class Deployment:
     session: boto3.Session
     endpoint_url: str | None = None
     """Of a local stack's AWS services; None is AWS."""
+    statement_bucket: str | None = None
+    """None: what is deployed there is older than statements."""
+    statement_utc_offset_minutes: int = 0
+    """Where a statement's day begins."""
 
     @cached_property
     def apps(self) -> AppRegistry:
@@ -89,6 +100,18 @@ class Deployment:
     @cached_property
     def store(self) -> Store:
         return Store(self._dynamodb, self.tables["SettlementTable"], self.totals, self.ledger)
+
+    @cached_property
+    def archive(self) -> Archive:
+        """Raises CommandFailed."""
+        if self.statement_bucket is None:
+            raise CommandFailed(f"{self.name} has no statements: deploy it anew")
+        s3 = self.session.client("s3", endpoint_url=self.endpoint_url, config=self._calls)
+        return Archive(s3, self.statement_bucket)
+
+    @property
+    def bookkeeper(self) -> Bookkeeper:
+        return Bookkeeper(self.store, self.archive, self.statement_utc_offset_minutes)
 
     @cached_property
     def queue(self) -> NotificationQueue:
@@ -109,6 +132,10 @@ class Deployment:
     @property
     def _calls(self) -> Config:
         return _CALLS if self.endpoint_url is None else _CALLS.merge(Config(proxies={}))
+
+    def client(self, service: str) -> Any:
+        """Of a service that only operators ask."""
+        return self.session.client(service, endpoint_url=self.endpoint_url, config=self._calls)  # type: ignore[call-overload]
 
     def app(self, app_id: str) -> App:
         """The app as it is stored now. Raises NoSuchApp."""
@@ -162,6 +189,12 @@ def on_aws(stack_name: str, region: str | None = None, profile: str | None = Non
         stacks = session.client("cloudformation", config=_CALLS).describe_stacks(StackName=stack_name)["Stacks"]
     except ClientError as error:
         raise NoStack(f"stack {stack_name}: {error.response['Error'].get('Message', error)}") from error
+    except NoRegionError as error:
+        raise BadInput(
+            f"stack {stack_name}: in which region? Give --region, or set one with `aws configure`"
+        ) from error
+    except NoCredentialsError as error:
+        raise NoStack(f"stack {stack_name}: no AWS credentials; `aws configure`, AWS_PROFILE or --profile") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stacks[0].get("Outputs", [])}
     parameters = {
         parameter["ParameterKey"]: parameter.get("ParameterValue") for parameter in stacks[0].get("Parameters", [])
@@ -174,12 +207,15 @@ def on_aws(stack_name: str, region: str | None = None, profile: str | None = Non
         )
     return Deployment(
         name=stack_name,
+        stack_name=stack_name,
         base_url=outputs["BaseUrl"].rstrip("/"),
         tables={name.removesuffix("Name"): value for name, value in outputs.items() if name.endswith("TableName")},
         queue_url=outputs["NotificationQueueUrl"],
         master_secret_id=outputs["MasterSecretId"],
         allows_local_receivers=parameters.get("AllowLocalReceivers") == "true",
         session=session,
+        statement_bucket=outputs.get("StatementBucketName"),
+        statement_utc_offset_minutes=int(outputs.get("StatementUtcOffsetMinutes", 0)),
     )
 
 
@@ -192,6 +228,7 @@ def _of_file(path: Path) -> Deployment:
         raise NoStack(f"the local stack of {path} has ended; start another with `make run`")
     return Deployment(
         name="the local stack",
+        stack_name=stack.stack_name,
         base_url=stack.base_url.rstrip("/"),
         tables=stack.tables,
         queue_url=stack.queue_url,
@@ -199,6 +236,8 @@ def _of_file(path: Path) -> Deployment:
         allows_local_receivers=True,
         session=local_session(stack.region),
         endpoint_url=stack.endpoint_url,
+        statement_bucket=stack.statement_bucket,
+        statement_utc_offset_minutes=stack.statement_utc_offset_minutes,
     )
 
 

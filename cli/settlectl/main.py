@@ -13,8 +13,11 @@ from settlectl import (
     notifications,
     orders,
     pinging,
+    reconciling,
     rotation,
     settlements,
+    statements,
+    status,
     sud,
     tokens,
     totals,
@@ -22,6 +25,7 @@ from settlectl import (
 from settlectl.console import fail
 from settlectl.deployment import Choice
 from settlectl.failures import CommandFailed
+from settlement.draining import BreakerContended
 from settlement.keyring import MasterSecretUnusable
 
 GLOBAL_OPTIONS: Final = ("--stack-name", "--region", "--profile")
@@ -39,7 +43,7 @@ class Commands(TyperGroup):
         except CommandFailed as failure:
             fail(str(failure))
             raise typer.Exit(failure.exit_status) from failure
-        except (BotoCoreError, ClientError, MasterSecretUnusable) as error:
+        except (BotoCoreError, ClientError, BreakerContended, MasterSecretUnusable) as error:
             fail(str(error))
             raise typer.Exit(CommandFailed.exit_status) from error
 
@@ -76,8 +80,11 @@ app.add_typer(orders.commands, name="order")
 app.add_typer(notifications.commands, name="notifications")
 app.add_typer(settlements.commands, name="settlements")
 app.add_typer(totals.commands, name="totals")
+app.add_typer(statements.commands, name="statement")
 app.add_typer(sud.commands, name="sud")
 app.command("listen")(listening.listen)
+app.command("reconcile", help=reconciling.HELP)(reconciling.reconcile)
+app.command("status", help=status.HELP)(status.status)
 
 
 @app.callback(
@@ -94,6 +101,9 @@ app.command("listen")(listening.listen)
 
     Every command has --json: then stdout has one JSON value and nothing else.
     Messages go to stderr.
+
+    Completion of commands and options, in bash, zsh, fish or PowerShell:
+    settlectl --install-completion, then a new terminal.
 
     Exit status: 0 done; 1 refused or failed, and stderr says why in one line;
     2 wrong usage; 130 interrupted.

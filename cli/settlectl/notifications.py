@@ -1,7 +1,6 @@
 """`settlectl notifications`: what apps were told, and telling them again."""
 
 from collections import Counter, deque
-from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
 import typer
@@ -10,12 +9,13 @@ from settlectl.apps import AppId, checked_app_id
 from settlectl.console import AsJson, note, pretty, print_facts, print_table, print_value, results, warn
 from settlectl.deployment import chosen
 from settlectl.moments import Since, Until, moment_text, range_ms
-from settlectl.redelivery import EVENTS, Selection, find, redeliver, selected, why_it_waits
+from settlectl.redelivery import find, redeliver, selection, why_it_waits
 from settlement.apps import App
 from settlement.breaker import Breaker
 from settlement.clock import now_ms
 from settlement.delivery import ERROR_CLASSES
 from settlement.ledger import STATUSES, Attempt, Listed, Stored
+from settlement.redelivery import EVENTS, selected
 from settlement.strictjson import load
 
 SWEPT: Final = "The queue did not take the message ({}); the sweep sends it within two minutes."
@@ -70,13 +70,13 @@ def _list(
 ) -> None:
     deployment, now = chosen(context), now_ms()
     since_ms, until_ms = range_ms(since, until, now)
-    selection = Selection(
+    meant = selection(
         checked_app_id(app_id), since_ms, until_ms, tuple(status or STATUSES), tuple(error_class or ()), event
     )
     app = deployment.app(app_id)
     counts: Counter[str] = Counter()
     newest: deque[Listed] = deque(maxlen=limit)
-    for listed in selected(deployment.ledger, selection):
+    for listed in selected(deployment.ledger, meant):
         counts[listed.status] += 1
         newest.append(listed)
     shown = list(reversed(newest))
@@ -218,7 +218,7 @@ def _stored_facts(stored: Stored, waits: str | None) -> dict[str, Any]:
         "notify_event": notification.event,
         "notify_time_ms": notification.notify_time_ms,
         "status": stored.status,
-        "attempts": [asdict(attempt) for attempt in stored.attempts],
+        "attempts": [attempt._asdict() for attempt in stored.attempts],
         "next_attempt_at_ms": stored.next_attempt_at_ms,
         "lease_until_ms": stored.lease_until_ms,
         "waits_because": waits,

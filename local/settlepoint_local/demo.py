@@ -21,6 +21,7 @@ CLUB: Final = "demo-club"
 MERCHANT: Final = "demo-merchant"
 GAME_SERVER: Final = "demo-game"
 PLAYER: Final = "player-1"
+OPERATOR: Final = "me"
 SETTLECTL: Final = ".venv/bin/settlectl"
 TOKEN_SECONDS: Final = 24 * 3600
 NOTIFICATION_SECONDS: Final = 60.0
@@ -140,6 +141,7 @@ def _says_how_to_go_on(console: Console, stack: Stack, token: str, receiver: Rec
         _curl("GetClubJfSettleList", {"openid": PLAYER}),
         f'{SETTLECTL} sud call /v1/app/server/query_order --app-id {MERCHANT} --body \'{{"out_order_id":"order-1"}}\'',
         f"{SETTLECTL} listen --port {port}    # in a second terminal: receives, verifies and prints",
+        f"{SETTLECTL} token mint --operator {OPERATOR} --write    # opens {stack.base_url}/console",
     )
     console.print()
     console.print(Rule(Text("Go on by hand", style="bold green"), align="left", style="green"))

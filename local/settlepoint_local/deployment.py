@@ -97,6 +97,8 @@ def _described(engine: Emulator) -> Stack:
         queue_url=outputs["NotificationQueueUrl"],
         dead_letter_queue_url=outputs["DeadLetterQueueUrl"],
         master_secret_id=outputs["MasterSecretId"],
+        statement_bucket=outputs["StatementBucketName"],
+        statement_utc_offset_minutes=int(outputs["StatementUtcOffsetMinutes"]),
         log_group=stack.Resource("FunctionLogs").physical_resource_id,
         pid=os.getpid(),
     )

@@ -46,7 +46,7 @@ def api_event(
     as_base64: bool = True,
 ) -> Event:
     """A REST API's proxy event. `name` makes its ids; bodies are base64, as BinaryMediaTypes makes them."""
-    path = endpoint.path.format(**(parameters or {}))
+    path = endpoint.path.replace("+}", "}").format(**(parameters or {}))
     sent = {**_client_headers(name), **(headers or {})}
     return {
         "resource": endpoint.path,
@@ -81,6 +81,24 @@ def api_event(
     }
 
 
+def console_event(
+    name: str,
+    path: str,
+    now_ms: int,
+    *,
+    body: bytes | None = None,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Event:
+    """A call of the console: `path` is what comes after `/console/`, "" the page itself; with a body it is a POST."""
+    endpoint = Endpoint("GET" if body is None else "POST", "/console/{proxy+}" if path else "/console")
+    sent = {**({} if body is None else {"Content-Type": "application/json"}), **(headers or {})}
+    if token is not None:
+        sent["Authorization"] = f"Bearer {token}"
+    parameters = {"proxy": path} if path else None
+    return api_event(name, endpoint, now_ms, body=body, headers=sent, parameters=parameters)
+
+
 def stream_event(records: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any]]], now_ms: int) -> Event:
     """A batch of a table's stream: what happened (INSERT, MODIFY, REMOVE), the row's key, its new image or {}."""
     return {"Records": [_stream_record(place, *record, now_ms) for place, record in enumerate(records)]}
@@ -91,7 +109,7 @@ def sqs_event(bodies: Sequence[str], now_ms: int, *, group: str = "club-a", rece
     return {"Records": [_sqs_record(place, body, group, now_ms, receives) for place, body in enumerate(bodies)]}
 
 
-def schedule_event(now_ms: int) -> Event:
+def schedule_event(now_ms: int, schedule: str = "EveryMinute") -> Event:
     """What EventBridge Scheduler sends where a schedule has no input of its own."""
     return {
         "version": "0",
@@ -101,7 +119,7 @@ def schedule_event(now_ms: int) -> Event:
         "account": ACCOUNT,
         "time": _moment(now_ms).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "region": REGION,
-        "resources": [f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/settlepoint-EveryMinute"],
+        "resources": [f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/settlepoint-{schedule}"],
         "detail": "{}",
     }
 

@@ -39,8 +39,9 @@ from settlement.game_messages import (
     UserSettleAnswer,
 )
 from settlement.sources import SOURCES, Sign
+from settlement.statement_messages import ClubStatement, GameStatement, StatementRequest
 from settlepoint_local.project import ROOT
-from settlepoint_local.situations import BILL, ORDER, REPORT, THIS_BILL, THIS_OPENID, THIS_ORDER
+from settlepoint_local.situations import BILL, ORDER, REPORT, THIS_BILL, THIS_OPENID, THIS_ORDER, YESTERDAY
 from settlepoint_local.template import endpoints, gateway_responses
 
 type Schema = dict[str, Any]
@@ -118,6 +119,24 @@ OPERATIONS: Final[dict[str, Operation]] = {
         (errors.GameNotFound, errors.OrderNotFound, errors.OrderAlreadySettled),
         REPORT,
     ),
+    "get_club_jf_statement": Operation(
+        CLUB,
+        "Tells where a day's statement can be downloaded",
+        StatementRequest,
+        "settlements:read",
+        ClubStatement,
+        (errors.StatementNotReady,),
+        YESTERDAY,
+    ),
+    "get_statement": Operation(
+        GAME,
+        "Tells where a day's statement can be downloaded",
+        StatementRequest,
+        "merchant",
+        GameStatement,
+        (errors.StatementNotReady,),
+        YESTERDAY,
+    ),
     "get_api_directory": Operation(GAME, "Tells where the game API's calls are", None, "", ApiDirectory, ()),
 }
 
@@ -129,7 +148,11 @@ FIELDS: Final[dict[str, str]] = {
     "bill_no": "The app's own number for the order.",
     "billno": "The order's `bill_no`.",
     "commission_score": "Points that the game kept; absent where none was reported.",
+    "count": "Settlements in the statement.",
+    "csv_sha256": "Of the CSV in the file, hex: it tells two revisions apart whatever gzip made of them.",
+    "day": "A day of the accounts, UTC+8 unless the deployment says otherwise.",
     "end_time_unix_sec": "Seconds, inclusive, the whole second; 0, null or absent: open. Compared with `settle_time`.",
+    "expires_at": "Unix time in seconds: until then the link is good.",
     "is_ai": '1 for a robot, whose `uid` is "".',
     "is_end": "Whether this page is the last.",
     "openid": "Whose order it is.",
@@ -138,11 +161,14 @@ FIELDS: Final[dict[str, str]] = {
     "page_context": 'Absent, null or "": the first page; else exactly what the last page gave.',
     "payload": f"At most {MAX_PAYLOAD_BYTES} bytes as compact JSON; given back with the digits it came with.",
     "remain_score": "What is left to the player.",
+    "revision": "1; more where a later look at the day found other lines.",
     "score": "Points won, or lost if negative.",
     "settle_amt": "Whole points; 0, null or absent: not given. Otherwise the order's sign, and smaller than its `amt`.",
     "settle_at": "Unix time in seconds, ten digits.",
     "settle_list": "Newest first.",
     "settle_time": "Unix time in milliseconds.",
+    "sha256": "Of the file as it is downloaded, hex.",
+    "size_bytes": "Of the file as it is downloaded.",
     "source": ", ".join(f"{number} {source.name} {source.sign}" for number, source in SOURCES.items())
     + ". In a list's request -1, null or absent: all.",
     "start_time_unix_sec": "Seconds, inclusive; 0, null or absent: open. Not after `end_time_unix_sec`.",
@@ -150,11 +176,13 @@ FIELDS: Final[dict[str, str]] = {
     "total_amt": "Points settled in the whole query; on its first page only.",
     "type": "1 user, 2 club.",
     "uid": 'The player; "" exactly when `is_ai` is 1.',
+    "url": "GET it without an Authorization header; a CSV file, gzip.",
     "value": "Whole points.",
 }
 """What a field means, by its name: the two APIs give no name two meanings, but in answers amounts have decimals."""
 _INT32: Final[Schema] = {"format": "int32", "minimum": -INT32_MAX - 1, "maximum": INT32_MAX}
 _URL: Final[Schema] = {"format": "uri"}
+_SHA256: Final[Schema] = {"pattern": "^[0-9a-f]{64}$"}
 ANSWER_FIELDS: Final[dict[str, Schema]] = {
     "amt": {"format": "int64", "description": "Whole points, as ordered."},
     "amt_ratio": {
@@ -164,7 +192,9 @@ ANSWER_FIELDS: Final[dict[str, Schema]] = {
         "description": "Percentage that was settled; 100 where an amount was.",
     },
     "commission_score": _INT32,
+    "count": {"format": "int64", "minimum": 0},
     "create_order": _URL,
+    "csv_sha256": _SHA256,
     "gid": {"format": "int64", "minimum": 0},
     "is_ai": {"format": "int32", "minimum": 0, "maximum": 1},
     "jf_gid": {"format": "int64", "minimum": 0},
@@ -173,12 +203,16 @@ ANSWER_FIELDS: Final[dict[str, Schema]] = {
     "query_order": _URL,
     "query_user_settle": _URL,
     "remain_score": _INT32,
+    "revision": {"format": "int32", "minimum": 1},
     "score": _INT32,
     "settle_amt": {"description": "Points, with at most two decimals, exact."},
     "settle_at": {"pattern": "^[1-9][0-9]{9}$", "description": "Unix time in seconds, ten digits, always text."},
     "settle_time": {"format": "int64", "minimum": 0},
+    "sha256": _SHA256,
+    "size_bytes": {"format": "int64", "minimum": 1},
     "source": {"format": "int32", "minimum": min(SOURCES), "maximum": max(SOURCES)},
     "type": {"format": "int32", "minimum": 1, "maximum": 2},
+    "url": _URL,
     "value": _INT32,
 }
 """What the TypedDicts of answers do not say: what is stored was checked when it came in."""
@@ -264,6 +298,8 @@ class _Schemas(GenerateJsonSchema):
                 return {**inner, **shortest, "maxLength": limits["maximum"], "x-max-bytes": limits["maximum"]}
             case "_not_zero":
                 return {**inner, "not": {"const": 0}}
+            case "_calendar_day":
+                return {**inner, "format": "date"}
         rule = MODEL_RULES[function.__name__]
         model = self.get_schema_from_definitions(inner["$ref"]) if "$ref" in inner else inner
         if model is None:

@@ -32,6 +32,7 @@ def write_environment(stack: Stack, path: Path) -> None:
         "NotificationQueue": stack.queue_url,
         "DeadLetterQueue": stack.dead_letter_queue_url,
         "MasterSecret": stack.master_secret_id,
+        "StatementBucket": stack.statement_bucket,
         "PublicBaseUrl": "",
         "AllowLocalReceivers": "true",
     }

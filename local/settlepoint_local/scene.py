@@ -11,9 +11,16 @@ from typing import Any, Final
 import jwt
 
 from settlement.apps import App, Role, SecretVersion, Status
-from settlement.callers import CLUB_SCOPES
+from settlement.callers import CLUB_SCOPES, OPERATOR_SCOPES
 from settlement.cursor import ListQuery, Position, encode_cursor
-from settlement.signing import derive_app_secret, derive_cursor_key, directory_signature, sud_signature
+from settlement.seals import seal
+from settlement.signing import (
+    derive_app_secret,
+    derive_cursor_key,
+    derive_operator_key,
+    directory_signature,
+    sud_signature,
+)
 from settlement.sudauth import SudAuth
 
 MASTER: Final = "m" * 64
@@ -21,6 +28,8 @@ NOW: Final = datetime(2026, 11, 22, tzinfo=UTC)
 GENERATION: Final = 1
 NONCE: Final = "b2f5ff47436671b6"
 TOKEN_SECONDS: Final = 30 * 24 * 3600
+OPERATOR: Final = "ada"
+OPERATOR_SECONDS: Final = 12 * 3600
 
 
 def _app(
@@ -98,6 +107,27 @@ class Scene:
             headers={"kid": key_id, **(headers or {})},
         )
 
+    def operator_claims(self, scopes: tuple[str, ...] = OPERATOR_SCOPES) -> dict[str, Any]:
+        """An operator token's claims, as they should be."""
+        issued = self.now_seconds - 60
+        return {"sub": OPERATOR, "scope": list(scopes), "iat": issued, "exp": issued + OPERATOR_SECONDS}
+
+    def operator_token(
+        self,
+        scopes: tuple[str, ...] = OPERATOR_SCOPES,
+        *,
+        claims: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        headers: Mapping[str, Any] | None = None,
+    ) -> str:
+        """An operator's token. Every argument after the scopes makes one that is not as it should be."""
+        return jwt.encode(
+            dict(self.operator_claims(scopes) if claims is None else claims),
+            derive_operator_key(self.master, GENERATION) if key is None else key,
+            algorithm="HS256",
+            headers={"kid": f"ops.{GENERATION}", **(headers or {})},
+        )
+
     def sud_auth(
         self, app_id: str, body: bytes, *, timestamp: str = "", nonce: str = NONCE, version: int | None = None
     ) -> SudAuth:
@@ -108,6 +138,11 @@ class Scene:
 
     def directory_signature(self, app_id: str) -> str:
         return directory_signature(self.secret(app_id), app_id)
+
+    def ticket(self, bound: object, expected: int) -> str:
+        """What the console gave for a finished count."""
+        key = derive_cursor_key(self.master, GENERATION)
+        return seal(["replay", self.now_ms, expected, 0, 0, 0, None], "ticket", bound, key, GENERATION)
 
     def page_context(self, query: ListQuery, bill_no: str, settle_time_ms: int) -> str:
         """A genuine cursor: the page after this entry."""

@@ -21,7 +21,15 @@ from settlement.points import HUNDREDTHS_PER_POINT
 from settlement.queue import MAX_RECEIVES
 from settlement.settling import FULL_RATIO
 from settlement.sudauth import SudAuth
-from settlepoint_local.lambda_events import REGION, Event, api_event, schedule_event, sqs_event, stream_event
+from settlepoint_local.lambda_events import (
+    REGION,
+    Event,
+    api_event,
+    console_event,
+    schedule_event,
+    sqs_event,
+    stream_event,
+)
 from settlepoint_local.scene import NONCE, Scene
 from settlepoint_local.template import endpoints
 
@@ -500,6 +508,46 @@ SETTLE_USERS: Final = [
     )
 ]
 
+# --------------------------------------------------------------------- POST GetClubJfStatement, get_statement
+
+YESTERDAY: Final = {"day": "2026-11-21"}
+_WRITTEN = ("write_statements/every_hour",)
+
+GET_CLUB_JF_STATEMENT: Final = [
+    call("get_club_jf_statement", name, body, by, after=after)
+    for name, body, by, after in (
+        ("tells_where", YESTERDAY, CLUB, _WRITTEN),
+        ("1001_missing_day", {}, CLUB, ()),
+        ("1001_no_such_day", {"day": "2026-11-31"}, CLUB, ()),
+        ("1001_not_a_day", {"day": "21.11.2026"}, CLUB, ()),
+        ("1001_not_an_object", b"[]", CLUB, ()),
+        ("1001_too_large", filled_to(65537, YESTERDAY), CLUB, ()),
+        ("1002_no_token", YESTERDAY, nobody, ()),
+        ("1006_scope_missing", YESTERDAY, token_of("club-a", "orders:write", "settlements:write"), ()),
+        ("1007_day_not_over", {"day": "2026-11-22"}, CLUB, ()),
+        ("1007_before_the_first", {"day": "2020-02-29"}, CLUB, ()),
+    )
+]
+
+GET_STATEMENT: Final = [
+    call("get_statement", name, body, by, after=after)
+    for name, body, by, after in (
+        ("tells_where", {"app_id": "merchant-a", **YESTERDAY}, MERCHANT, _WRITTEN),
+        ("10002_missing_day", {}, MERCHANT, ()),
+        ("10002_no_such_day", {"day": "2026-02-29"}, MERCHANT, ()),
+        ("10002_empty_list", b"[]", MERCHANT, ()),
+        ("10002_too_large", filled_to(65537, YESTERDAY), MERCHANT, ()),
+        ("10004_no_signature", YESTERDAY, nobody, ()),
+        ("10006_role_missing", YESTERDAY, GAME, ()),
+        ("70506_day_not_over", {"day": "2026-11-22"}, MERCHANT, ()),
+        ("70506_before_the_first", {"day": "2020-02-29"}, MERCHANT, ()),
+    )
+]
+
+WRITE_STATEMENTS: Final = [
+    Situation("write_statements", "every_hour", lambda scene: schedule_event(scene.now_ms, "EveryHour"))
+]
+
 # ------------------------------------------------------------------------------------------ the API directory
 
 
@@ -632,6 +680,148 @@ NOTIFICATIONS: Final = [
     Situation("requeue_notifications", "every_minute", lambda scene: schedule_event(scene.now_ms), _TWO_SETTLED),
 ]
 
+# -------------------------------------------------------------------------------------------------- the console
+
+_ROTATED: Final = ("console/rotates_a_secret",)
+_ACTIVATED: Final = (*_ROTATED, "console/activates_a_secret")
+_RANGE_MS: Final = 60_000
+
+
+def _page_event(scene: Scene) -> Event:
+    return console_event("console/serves_the_page", "", scene.now_ms, headers={"Accept": "text/html"})
+
+
+def _filter(scene: Scene, app_id: str = "club-a", status: str = "pending") -> dict[str, Any]:
+    """The last minute's notifications of one status."""
+    return {
+        "app_id": app_id,
+        "since_ms": scene.now_ms - _RANGE_MS,
+        "until_ms": scene.now_ms,
+        "statuses": [status],
+    }
+
+
+def _counted(scene: Scene, app_id: str = "club-a", expected: int = 1) -> dict[str, Any]:
+    """The body of a replay of what was counted just now."""
+    fields = _filter(scene, app_id)
+    bound = [app_id, fields["since_ms"], fields["until_ms"], fields["statuses"], []]
+    return {**fields, "expected": expected, "ticket": scene.ticket(bound, expected)}
+
+
+def _asks(
+    name: str,
+    path: str,
+    body: Mapping[str, Any] | bytes | Callable[[Scene], Mapping[str, Any]] | None,
+    by: Callable[[Scene], str | None] | None = None,
+    after: tuple[str, ...] = (),
+) -> Situation:
+    """A call of the console's API by an operator who may write, unless `by` says otherwise."""
+
+    def event(scene: Scene) -> Event:
+        content = body(scene) if callable(body) else body
+        sent = json_bytes(content) if isinstance(content, Mapping) else content
+        token = scene.operator_token() if by is None else by(scene)
+        return console_event(f"console/{name}", f"api/{path}", scene.now_ms, body=sent, token=token)
+
+    return Situation("console", name, event, after)
+
+
+def _reader(scene: Scene) -> str:
+    return scene.operator_token(("ops",))
+
+
+def _expired_operator(scene: Scene) -> str:
+    claims = scene.operator_claims()
+    return scene.operator_token(claims={**claims, "iat": claims["iat"] - 7200, "exp": claims["iat"]})
+
+
+def _this_notification(scene: Scene) -> dict[str, Any]:
+    return {"notify_id": club_settlement(scene).notify_id}
+
+
+THIS_APP: Final = {"app_id": "club-a"}
+THIS_ACCOUNT: Final = {"app_id": "club-a", **THIS_OPENID}
+
+CONSOLE_CALLS: Final = [
+    Situation("console", "serves_the_page", _page_event),
+    _asks("tells_the_session", "session", None, _reader),
+    _asks("tells_the_health", "health", {}, _reader, _TWO_SETTLED),
+    _asks("lists_apps", "apps/list", {}, _reader),
+    _asks("shows_an_app", "apps/show", THIS_APP, _reader, _TWO_SETTLED),
+    _asks("finds_a_club_order", "search", {"id": "bill-1001"}, _reader, _TWO_SETTLED),
+    _asks("finds_a_game_order", "search", {"id": "order-1001", "app_id": "merchant-a"}, _reader, _TWO_SETTLED),
+    _asks(
+        "finds_a_notification",
+        "search",
+        lambda scene: {"id": club_settlement(scene).notify_id},
+        _reader,
+        _TWO_SETTLED,
+    ),
+    _asks("lists_settlements", "settlements/list", THIS_ACCOUNT, _reader, _THREE_SETTLED),
+    _asks("lists_settlements_of_a_source", "settlements/list", {**THIS_ACCOUNT, "source": 8}, _reader, _THREE_SETTLED),
+    _asks(
+        "charts_settlements",
+        "settlements/chart",
+        {**THIS_ACCOUNT, "first_day": "2026-11-01", "last_day": "2026-11-30"},
+        _reader,
+        _THREE_SETTLED,
+    ),
+    _asks(
+        "lists_notifications",
+        "notifications/list",
+        lambda scene: {**_filter(scene), "statuses": []},
+        _reader,
+        _TWO_SETTLED,
+    ),
+    _asks("shows_a_notification", "notifications/show", _this_notification, _reader, _TWO_SETTLED),
+    _asks("counts_notifications", "notifications/count", _filter, _reader, _TWO_SETTLED),
+    _asks("redelivers", "notifications/redeliver", _this_notification, None, _TWO_SETTLED),
+    _asks("replays", "notifications/replay", _counted, None, _TWO_SETTLED),
+    _asks("rotates_a_secret", "apps/rotate-secret", THIS_APP),
+    _asks("activates_a_secret", "apps/activate-secret", {**THIS_APP, "overlap_seconds": 3600}, None, _ROTATED),
+    _asks("retires_a_secret", "apps/retire-secret", THIS_APP, None, _ACTIVATED),
+    _asks("disables_an_app", "apps/disable", THIS_APP),
+    _asks("enables_an_app", "apps/enable", {"app_id": "club-disabled"}),
+    _asks("400_not_an_object", "apps/show", b"[]"),
+    _asks("400_no_app_id", "apps/show", {"app_id": ""}),
+    _asks("400_foreign_cursor", "apps/list", {"cursor": "AQAB"}),
+    _asks(
+        "400_chart_of_two_years",
+        "settlements/chart",
+        {**THIS_ACCOUNT, "first_day": "2024-11-22", "last_day": "2026-11-22"},
+    ),
+    _asks("400_since_after_until", "notifications/list", {**THIS_APP, "since_ms": 2, "until_ms": 1}),
+    _asks("400_count_of_no_status", "notifications/count", {**THIS_APP, "since_ms": 1, "until_ms": 2}),
+    _asks("401_no_token", "apps/list", {}, lambda _: None),
+    _asks("401_expired_token", "apps/list", {}, _expired_operator),
+    _asks("401_a_clubs_token", "apps/list", {}, lambda scene: scene.token("club-a", ("ops", "ops:write"))),
+    _asks("403_reader_redelivers", "notifications/redeliver", _this_notification, _reader, _TWO_SETTLED),
+    _asks("403_no_scope", "apps/list", {}, lambda scene: scene.operator_token(())),
+    _asks("404_no_such_path", "apps/create", {}),
+    _asks("404_no_such_app", "apps/show", {"app_id": "nobody"}),
+    _asks("404_no_such_notification", "notifications/redeliver", {"notify_id": "0" * 64}),
+    _asks("409_rotation_refused", "apps/retire-secret", THIS_APP),
+    _asks("409_no_receiver", "notifications/replay", lambda scene: _counted(scene, "club-b")),
+    _asks(
+        "409_not_counted",
+        "notifications/replay",
+        lambda scene: {**_counted(scene), "since_ms": scene.now_ms - 1},
+        None,
+        _TWO_SETTLED,
+    ),
+    _asks(
+        "409_another_count",
+        "notifications/replay",
+        lambda scene: {**_counted(scene), "expected": 2},
+        None,
+        _TWO_SETTLED,
+    ),
+    _asks("413_too_large", "apps/show", filled_to(65537, THIS_APP)),
+    _asks("two_faults_size_before_token", "apps/show", filled_to(65537, THIS_APP), lambda _: None),
+    _asks("two_faults_token_before_json", "apps/show", b"[]", lambda _: None),
+    _asks("two_faults_scope_before_json", "apps/disable", b"[]", _reader),
+]
+
 SITUATIONS: Final = {
     situation.key: situation
     for situations in (
@@ -642,8 +832,12 @@ SITUATIONS: Final = {
         QUERY_ORDER,
         QUERY_USER_SETTLE,
         SETTLE_USERS,
+        GET_CLUB_JF_STATEMENT,
+        GET_STATEMENT,
+        WRITE_STATEMENTS,
         DIRECTORY,
         NOTIFICATIONS,
+        CONSOLE_CALLS,
     )
     for situation in situations
 }

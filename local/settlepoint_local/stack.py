@@ -21,6 +21,8 @@ class Stack:
     queue_url: str
     dead_letter_queue_url: str
     master_secret_id: str
+    statement_bucket: str
+    statement_utc_offset_minutes: int
     log_group: str
     """Where all functions log."""
     pid: int
@@ -33,6 +35,7 @@ class Stack:
         """The same as settlectl's commands take it."""
         return Deployment(
             name="the local stack",
+            stack_name=self.stack_name,
             base_url=self.base_url,
             tables=self.tables,
             queue_url=self.queue_url,
@@ -40,4 +43,6 @@ class Stack:
             allows_local_receivers=True,
             session=local_session(self.region),
             endpoint_url=self.endpoint_url,
+            statement_bucket=self.statement_bucket,
+            statement_utc_offset_minutes=self.statement_utc_offset_minutes,
         )

@@ -1,5 +1,6 @@
 """template.yaml as data: what deploys, what the tests build their tables from, what the events are addressed to."""
 
+import json
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
 
 TEMPLATE = ROOT / "template.yaml"
+CONSOLE = "console"
+"""The folder of the one function with a page and an API of its own."""
 
 _TABLE_PROPERTIES = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 
@@ -49,13 +52,18 @@ def functions() -> dict[str, str]:
 
 
 def endpoints() -> dict[str, Endpoint]:
-    """Folders of the functions that API Gateway calls, with the one path of each."""
-    found = {}
-    for folder, name in functions().items():
-        for event in template()["Resources"][name]["Properties"].get("Events", {}).values():
-            if event["Type"] == "Api":
-                found[folder] = Endpoint(event["Properties"]["Method"], event["Properties"]["Path"])
-    return found
+    """Folders of the two APIs' functions, with the one path of each."""
+    return {folder: addresses[0] for folder in functions() if folder != CONSOLE and (addresses := routes(folder))}
+
+
+def routes(folder: str) -> list[Endpoint]:
+    """The paths by which API Gateway calls a function."""
+    events = template()["Resources"][functions()[folder]]["Properties"].get("Events", {}).values()
+    return [
+        Endpoint(event["Properties"]["Method"], event["Properties"]["Path"])
+        for event in events
+        if event["Type"] == "Api"
+    ]
 
 
 def table_definitions() -> "dict[str, CreateTableInputTypeDef]":
@@ -93,6 +101,24 @@ def gateway_responses() -> dict[str, dict[str, Any]]:
     """What API Gateway answers by itself, by response type."""
     responses: dict[str, dict[str, Any]] = template()["Resources"]["SettlementApi"]["Properties"]["GatewayResponses"]
     return responses
+
+
+def dashboard_metrics() -> list[tuple[str, ...]]:
+    """What the dashboard draws: namespace, name, then dimensions by name and value, as `!Sub` has them.
+
+    CloudWatch's shorthand is written out: "." is what stands there in the line before, "..." all that stood in front.
+    """
+    body = template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    found: list[tuple[str, ...]] = []
+    for widget in json.loads(body)["widgets"]:
+        before: tuple[str, ...] = ()
+        for line in widget["properties"].get("metrics", []):
+            words = tuple(word for word in line if isinstance(word, str))
+            if words[0] == "...":
+                words = before[: len(before) - len(words) + 1] + words[1:]
+            before = tuple(before[place] if word == "." else word for place, word in enumerate(words))
+            found.append(before)
+    return found
 
 
 def _resources(kind: str) -> dict[str, dict[str, Any]]:

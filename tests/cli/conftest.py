@@ -47,12 +47,15 @@ def api() -> Iterator[Api]:
 def deployment(aws: None, api: Api) -> Deployment:  # noqa: ARG001  # it lives in there
     return Deployment(
         name="the test's",
+        stack_name="test",
         base_url=api.base_url,
         tables={name: name for name in table_definitions()},
         queue_url=os.environ["NOTIFICATION_QUEUE_URL"],
         master_secret_id=in_process.MASTER_SECRET_ID,
         allows_local_receivers=True,
         session=boto3.Session(),
+        statement_bucket=in_process.STATEMENT_BUCKET,
+        statement_utc_offset_minutes=480,
     )
 
 

@@ -8,8 +8,7 @@ import pytest
 from settlectl.backfilling import INDEX_LAG_MS
 from settlectl.deployment import Deployment
 from settlement import clients
-from settlement.orders import SettledClubOrder
-from settlement.store import ReportPart
+from settlement.orders import ReportedOrder, SettledClubOrder
 from settlepoint_local.in_process import World
 from settlepoint_local.situations import BILL, ORDER, REPORT, signature_of, token_of
 
@@ -178,7 +177,7 @@ def test_a_report_of_which_orders_are_missing_is_named_and_passed_over(
     forget(list(notifications(world)))
     read = deployment.store.settled_between
 
-    def behind(*arguments: Any) -> Iterator[SettledClubOrder | ReportPart]:
+    def behind(*arguments: Any) -> Iterator[SettledClubOrder | ReportedOrder]:
         """Of the report's orders one is not in the index yet."""
         found = list(read(*arguments))
         yield from [entry for entry in found if entry != next(e for e in found if e.notify_id == key)]  # type: ignore[union-attr]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError
 from typer.testing import CliRunner
 
 from settlectl.deployment import local, local_session, on_aws
@@ -132,6 +132,23 @@ def test_on_aws_the_stacks_outputs_say_where(monkeypatch: pytest.MonkeyPatch) ->
         on_aws("none", "eu-central-1", "ops")
     with pytest.raises(NoStack, match="no output BaseUrl"):
         on_aws("half", "eu-central-1", "ops")
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_status", "told"),
+    [(NoRegionError(), 2, "--region"), (NoCredentialsError(), 1, "--profile")],
+)
+def test_what_aws_needs_to_know_first_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, exit_status: int, told: str
+) -> None:
+    def client(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr("boto3.Session.client", client)
+    result = CliRunner().invoke(app, ["app", "list", "--stack-name", "x"])
+    assert (result.exit_code, result.stdout) == (exit_status, "")
+    assert told in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

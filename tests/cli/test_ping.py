@@ -9,9 +9,9 @@ import settlectl.deployment
 from settlectl.apps import create_app
 from settlectl.callbacks import judge_callback
 from settlectl.deployment import Deployment
-from settlectl.draining import release_when_known
 from settlement.apps import SecretVersion
 from settlement.clock import now_ms
+from settlement.draining import release_when_known
 from settlement.ledger import Message
 from settlepoint_local.in_process import World
 from settlepoint_local.scene import GENERATION
@@ -189,7 +189,7 @@ def test_what_was_held_for_a_disabled_app_goes_out_once_every_function_knows(
     world.change_app("club-a", notify_url=api.base_url)
     world.cold_start()
     api.answer = lambda _: (200, b'{"ret_code":0}')
-    assert release_when_known(deployment, "club-a") is None
+    assert release_when_known(deployment.queue, "club-a") is None
     [message] = world.messages()
     assert (message["body"], message["delay_seconds"]) == ({"release": "club-a", "pace": 1}, 31)
     work_off(world)
@@ -200,4 +200,4 @@ def test_a_release_that_the_queue_does_not_take_is_told(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deployment.queue, "_url", "https://sqs.us-east-1.amazonaws.com/123456789012/none")
-    assert release_when_known(deployment, "club-a") is not None
+    assert release_when_known(deployment.queue, "club-a") is not None

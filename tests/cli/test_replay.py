@@ -1,7 +1,7 @@
 """`settlectl notifications replay`."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest
@@ -213,8 +213,8 @@ def test_the_breaker_says_so_before_the_first_row_and_every_ten_seconds(
         world.now_ms += 2500
         return plan(*arguments, **named)
 
-    monkeypatch.setattr("settlectl.redelivery.AT_ONCE", 1)
-    monkeypatch.setattr("settlectl.redelivery.CHUNK", 3)
+    monkeypatch.setattr("settlement.redelivery.AT_ONCE", 1)
+    monkeypatch.setattr("settlement.redelivery.CHUNK", 3)
     monkeypatch.setattr(deployment.ledger, "redeliver", slowly)
     assert run(*REPLAY, "--since", "2h", "--json").json["held"] == 30
     assert ages_ms[0] == 0
@@ -297,7 +297,7 @@ def test_an_interrupted_replay_goes_on_with_the_command_that_it_prints(
     exit_status: int,
     told: str,
 ) -> None:
-    monkeypatch.setattr("settlectl.redelivery.CHUNK", 4)
+    monkeypatch.setattr("settlement.redelivery.CHUNK", 4)
     for number in range(20):
         dead(deployment.ledger, number, settled_ms=NOW_MS - HOUR_MS + number // 7)  # several of one moment
     with monkeypatch.context() as meddled:

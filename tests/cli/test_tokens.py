@@ -9,7 +9,7 @@ from settlectl.deployment import Deployment
 from settlectl.failures import BadInput
 from settlectl.tokens import seconds_of
 from settlement.clock import now_ms
-from settlement.tokens import authenticate_club
+from settlement.tokens import authenticate_club, authenticate_operator
 
 from .conftest import Run
 from .test_apps import new_id
@@ -74,3 +74,44 @@ def test_unknown_scopes_and_apps_are_told_apart(run: Run) -> None:
 def test_bad_units_raise_before_anything_is_asked() -> None:
     with pytest.raises(BadInput):
         seconds_of("forever")
+
+
+# ----------------------------------------------------------------------------------------------------- operators
+
+
+def test_an_operators_token_opens_the_console_for_twelve_hours_and_reads(run: Run, deployment: Deployment) -> None:
+    ran = run("token", "mint", "--operator", "ada", "--json")
+    assert ran.exit_status == 0
+    assert ran.json.keys() == {"token", "expires_at"}
+    assert 43_190 < ran.json["expires_at"] - time.time() <= 43_200
+    operator = authenticate_operator(ran.json["token"], deployment.keyring, now_ms())
+    assert (operator.name, operator.scopes) == ("ada", frozenset({"ops"}))
+    assert operator.expires_at_seconds == ran.json["expires_at"]
+
+
+def test_with_write_it_writes_too(run: Run, deployment: Deployment) -> None:
+    ran = run("token", "mint", "--operator", "ada", "--write", "--ttl", "90d")
+    operator = authenticate_operator(ran.stdout.strip(), deployment.keyring, now_ms())
+    assert operator.scopes == {"ops", "ops:write"}
+    assert "every operator's token" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--operator", "ada", "--app-id", "club-a"),
+        ("--operator", "ada", "--scope", "orders:write"),
+        ("--operator", ""),
+        ("--operator", "a b"),
+        ("--operator", "ada", "--ttl", "91d"),
+        ("--operator", "ada", "--ttl", ""),
+        ("--app-id", "club-a"),
+        ("--app-id", "club-a", "--scope", "orders:write", "--write"),
+        ("--app-id", "club-a", "--scope", "ops"),
+    ],
+)
+def test_whose_token_it_is_is_said_once_and_rightly(run: Run, arguments: tuple[str, ...]) -> None:
+    ran = run("token", "mint", *arguments)
+    assert (ran.exit_status, ran.stdout) == (2, "")
+    assert ran.stderr

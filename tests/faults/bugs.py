@@ -1,7 +1,7 @@
 """Bugs as people make them, each planted in the real code: what the invariants are worth is how soon they see them."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from decimal import Decimal
 from typing import Any, Final
 

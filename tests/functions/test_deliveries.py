@@ -225,7 +225,8 @@ def test_410_ends_the_deliveries_of_that_notification(world: World, receiver: Re
     row = deliver(world, settle_one(world))
     assert (row["status"], row["attempt_count"]) == ("dead", 1)
     assert row["expires_at"] == NOW_MS // 1000 + 90 * DAY
-    assert row.keys().isdisjoint({"next_attempt_at", "due_at", "due_shard"})
+    assert row.keys().isdisjoint({"next_attempt_at", "lease_until"})
+    assert (row["due_shard"], row["due_at"]) == ("dead#club-a", NOW_MS)
     assert world.messages() == []
 
 

@@ -18,6 +18,7 @@ from settlepoint_local.situations import Authorization as By
 from settlepoint_local.template import endpoints
 from tests.exploring import Authorize, Explorer, sent_body
 from tests.proof import few_or_many
+from tests.walls import PUBLISHED_DAY, publish
 
 BASE_URL = "http://127.0.0.1:9/live"
 EXAMPLES = few_or_many(30, 1000)
@@ -49,6 +50,7 @@ def by(scene: Scene, authorization: By) -> Authorize:
 def explorer(world: World, monkeypatch: pytest.MonkeyPatch) -> Explorer:
     world.happen("create_club_order/creates", "set_club_jf_settle/settles_in_full")
     world.happen("create_order/creates", "create_order/creates_without_optional_fields", "settle_users/settles_one")
+    publish(world.function("write_statements").bookkeeper)
     monkeypatch.setattr(HTTPAdapter, "send", answered_by(world))
     callers = {"club": CLUB, "merchant": MERCHANT, "game": GAME}
     return Explorer(
@@ -58,7 +60,7 @@ def explorer(world: World, monkeypatch: pytest.MonkeyPatch) -> Explorer:
             for folder, operation in OPERATIONS.items()
             if operation.need
         },
-        {**BILL, **ORDER, **WINNER, **REPORT, "order_id": ORDER_ID},
+        {**BILL, **ORDER, **WINNER, **REPORT, "order_id": ORDER_ID, **PUBLISHED_DAY},
         world.scene.directory_signature("merchant-a"),
     )
 

@@ -1,16 +1,19 @@
 """Every file of events/, replayed through the function that it is for, against what the contract says of it."""
 
+import gzip
 from collections.abc import Iterator
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import simplejson
 
-from settlement import errors
+from settlement import clients, errors
 from settlepoint_local import events
-from settlepoint_local.in_process import World
+from settlepoint_local.in_process import STATEMENT_BUCKET, World
 from settlepoint_local.scene import Scene
 from settlepoint_local.situations import ORDER_ID, SITUATIONS
 from settlepoint_local.template import endpoints, functions
@@ -134,6 +137,23 @@ FAULTS: dict[str, tuple[int, str]] = {
     "settle_users/two_faults_fields_before_10111": (10002, "results:"),
     "settle_users/two_faults_10111_before_70503": (10111, "mg_id or app_id:"),
     "settle_users/two_faults_70503_before_70505": (70503, "order 72f1b6d3eeb5b0fba9fc68e70f1669ed:"),
+    "get_club_jf_statement/1001_missing_day": (1001, "day: is missing"),
+    "get_club_jf_statement/1001_no_such_day": (1001, "day: no such day"),
+    "get_club_jf_statement/1001_not_a_day": (1001, "day: must match"),
+    "get_club_jf_statement/1001_not_an_object": (1001, "body:"),
+    "get_club_jf_statement/1001_too_large": (1001, "body:"),
+    "get_club_jf_statement/1002_no_token": (1002, ""),
+    "get_club_jf_statement/1006_scope_missing": (1006, "needs settlements:read"),
+    "get_club_jf_statement/1007_day_not_over": (1007, "day: it is not over; it ends at 1795363200"),
+    "get_club_jf_statement/1007_before_the_first": (1007, "day: there is no statement"),
+    "get_statement/10002_missing_day": (10002, "day: is missing"),
+    "get_statement/10002_no_such_day": (10002, "day: no such day"),
+    "get_statement/10002_empty_list": (10002, "body:"),
+    "get_statement/10002_too_large": (10002, "body:"),
+    "get_statement/10004_no_signature": (10004, ""),
+    "get_statement/10006_role_missing": (10006, "needs merchant"),
+    "get_statement/70506_day_not_over": (70506, "day: it is not over; it ends at 1795363200"),
+    "get_statement/70506_before_the_first": (70506, "day: there is no statement"),
     "get_api_directory/1404_unknown_signature": (1404, ""),
     "get_api_directory/1404_disabled_app": (1404, ""),
     "get_api_directory/1404_an_app_id": (1404, ""),
@@ -230,6 +250,25 @@ def urls(base: str) -> dict[str, Any]:
     return {"api": {path: f"{base}/v1/app/server/{path}" for path in paths}}
 
 
+EMPTY_STATEMENT = {"day": "2026-11-21", "revision": 1, "count": 0}
+EXPIRES_AT = NOW_MS // 1000 + 300
+CLUB_STATEMENT = (
+    "club/club-a/2026-11-21/0001.csv.gz",
+    (
+        b"\xef\xbb\xbfline,count,settle_time,settle_time_ms,bill_no,openid,source,source_name,amt,amt_ratio,settle_amt,jf_gid,"
+        b"account_type,account_id,account_gid,detail\r\ntotal,0,,,,,,,0,,0.00,,,,,\r\n"
+    ),
+    club_data({**EMPTY_STATEMENT, "expires_at": EXPIRES_AT}),
+)
+GAME_STATEMENT = (
+    "game/merchant-a/2026-11-21/0001.csv.gz",
+    (
+        b"\xef\xbb\xbfline,count,settle_time,settle_time_ms,order_id,out_order_id,mg_id,room_id,match_id,uid,is_ai,score,"
+        b"remain_score,commission_score,settle_at\r\ntotal,0,,,,,,,,,,0,,0,\r\n"
+    ),
+    game_data({**EMPTY_STATEMENT, "expires_at": str(EXPIRES_AT)}),
+)
+
 # situation: the whole answer, and the tables that it changed
 SUCCESSES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "create_club_order/creates": (CLUB_DONE, {SETTLEMENT}),
@@ -306,8 +345,12 @@ SUCCESSES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "get_api_directory/tells_urls_on_custom_domain": (urls("https://settlepoint.example/points"), set()),
 }
 
+WITH_LINKS = {"get_club_jf_statement/tells_where": CLUB_STATEMENT, "get_statement/tells_where": GAME_STATEMENT}
+"""Their links are another each time: signed at the moment. Whose file, the CSV in it, the answer but for the link and
+what the file's own bytes say."""
+
 TOO_LARGE = {key for key in FAULTS if key.endswith("_too_large") or "two_faults_size" in key}
-API_KEYS = FAULTS.keys() | SUCCESSES.keys()
+API_KEYS = FAULTS.keys() | SUCCESSES.keys() | WITH_LINKS.keys()
 
 
 def event_file(key: str) -> dict[str, Any]:
@@ -332,6 +375,24 @@ def test_a_success_gets_its_whole_answer_and_changes_its_tables_only(world: Worl
     assert reply.status == 200
     assert list(typed(reply.json)) == list(typed(envelope))
     assert {table for table, rows in before.items() if world.rows(table) != rows} == changed_tables
+
+
+@pytest.mark.parametrize("key", WITH_LINKS)
+def test_a_statements_answer_is_whole_and_leads_to_the_callers_own_file(world: World, key: str) -> None:
+    reply = world.replay(key, event_file(key))
+    own_key, csv, envelope = WITH_LINKS[key]
+    file = clients.s3().get_object(Bucket=STATEMENT_BUCKET, Key=own_key)["Body"].read()
+    answer = reply.json
+    link = urlsplit(answer["data"].pop("url"))
+    assert reply.status == 200
+    hashes = {"sha256": sha256(file).hexdigest(), "csv_sha256": sha256(csv).hexdigest(), "size_bytes": len(file)}
+    assert list(typed(answer)) == list(typed({**envelope, "data": envelope["data"] | hashes}))
+    assert gzip.decompress(file) == csv
+    assert (link.scheme, link.netloc) == ("https", f"{STATEMENT_BUCKET}.s3.us-east-1.amazonaws.com")
+    assert link.path == f"/{own_key}"
+    query = parse_qs(link.query)
+    assert (query["X-Amz-Algorithm"], query["X-Amz-Expires"]) == (["AWS4-HMAC-SHA256"], ["300"])
+    assert query["X-Amz-Credential"][0].endswith("/us-east-1/s3/aws4_request")
 
 
 def typed(value: Any, path: str = "") -> Iterator[tuple[str, str, Any]]:

@@ -17,6 +17,7 @@ from .notifying import (
     deliver,
     held,
     log_lines,
+    metrics,
     release,
     row_of,
     settle,
@@ -56,6 +57,44 @@ def test_the_sweep_says_how_late_the_oldest_is(world: World) -> None:
     world.invoke("requeue_notifications", {})
     [metrics] = [line for line in world.log if "OldestOverdueSeconds" in line]
     assert simplejson.loads(metrics)["OldestOverdueSeconds"] == [604.0]
+
+
+@pytest.mark.usefixtures("receiver")
+def test_the_sweep_counts_what_waits_and_what_is_held_and_how_old_it_is(world: World) -> None:
+    settle(world, 4)  # the last one now
+    [delivered, disabled, *_] = [row["notify_id"] for row in world.rows("NotificationTable")]
+    deliver(world, delivered)
+    world.change_app("club-a", status="disabled")
+    world.cold_start()
+    deliver(world, disabled)
+    world.now_ms += 20 * 60_000
+    sweep(world)
+    [said] = [line for line in metrics(world) if "OldestUndeliveredSeconds" in line]
+    oldest_ms = min(
+        row["notify_time"]
+        for row in world.rows("NotificationTable")
+        if row.get("status") != "delivered" and "notify_time" in row
+    )
+    assert (said["NotificationsWaitingNow"], said["NotificationsHeldNow"]) == ([2.0], [1.0])
+    assert said["OldestUndeliveredSeconds"] == [(world.now_ms - oldest_ms) / 1000]
+    [line] = log_lines(world, "swept")
+    assert (line["waiting"], line["held"], line["counted_all"]) == (2, 1, True)
+    assert line["undelivered_ms"] == world.now_ms - oldest_ms
+
+
+def test_where_nothing_waits_the_sweep_says_nought(world: World) -> None:
+    sweep(world)
+    [said] = [line for line in metrics(world) if "OldestUndeliveredSeconds" in line]
+    assert [said[name] for name in ("NotificationsWaitingNow", "NotificationsHeldNow", "OldestUndeliveredSeconds")] == [
+        [0.0]
+    ] * 3
+
+
+def test_counting_ends_in_time_and_says_that_it_is_not_through(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(world, 2)
+    monkeypatch.setattr(world.function("requeue_notifications"), "COUNT_UNTIL_MS", 0)
+    sweep(world)
+    assert log_lines(world, "swept")[-1]["counted_all"] is False
 
 
 def test_what_was_delivered_is_not_swept(world: World, receiver: Receiver) -> None:

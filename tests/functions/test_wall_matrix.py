@@ -27,6 +27,7 @@ from tests.walls import (
     failing_proofs,
     forbidden,
     powerless,
+    publish,
     refused,
 )
 
@@ -56,6 +57,7 @@ def shared(aws: None) -> Iterator[World]:  # noqa: ARG001  # it lives in there
 def furnished(world: World) -> World:
     world.happen("create_club_order/creates", "set_club_jf_settle/settles_in_full")
     world.happen("create_order/creates", "create_order/creates_without_optional_fields", "settle_users/settles_one")
+    publish(world.function("write_statements").bookkeeper)
     return world
 
 

@@ -1,6 +1,6 @@
 """page_context: where a walk goes on, and nothing else."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import example, given, settings

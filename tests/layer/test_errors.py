@@ -15,6 +15,7 @@ CLUB_TABLE = {
     "OrderAlreadySettled": (1004, "订单已结算"),
     "OrderExists": (1005, "订单号已存在"),
     "Forbidden": (1006, "无权限"),
+    "StatementNotReady": (1007, "对账单未生成"),
     "UnknownPath": (1404, "接口不存在"),
     "Busy": (1500, "系统繁忙，请稍后再试"),
 }
@@ -28,6 +29,7 @@ GAME_TABLE = {
     "OrderNotFound": (70503, "订单不存在"),
     "OrderNotSettled": (70504, "订单无关联的用户结算信息"),
     "OrderAlreadySettled": (70505, "订单已结算"),
+    "StatementNotReady": (70506, "对账单未生成"),
     "UnknownPath": (1404, "接口不存在"),
     "Busy": (10001, "服务异常"),
 }

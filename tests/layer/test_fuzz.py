@@ -10,7 +10,7 @@ import json
 import string
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from copy import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,14 @@ from settlectl.moments import moment_ms
 from settlectl.order_files import COLUMNS, FaultyRow, OrderRow, read_rows
 from settlectl.tokens import seconds_of
 from settlement.club_messages import CreateClubOrderRequest, ListSettlementsRequest, SettleClubOrderRequest
+from settlement.console_messages import (
+    ActivateRequest,
+    ChartRequest,
+    RedeliverRequest,
+    ReplayRequest,
+    SearchRequest,
+    SettlementsRequest,
+)
 from settlement.cursor import ListQuery, Position, decode_cursor, encode_cursor
 from settlement.delivery import (
     Delivered,
@@ -45,7 +53,7 @@ from settlement.sender import UrlNotAllowed, check_url
 from settlement.signing import derive_app_secret, derive_operator_key, sud_signature
 from settlement.strictjson import dump, parse_object
 from settlement.sudauth import SudAuth, authenticate_game
-from settlement.tokens import authenticate_club
+from settlement.tokens import authenticate_club, authenticate_operator, mint_operator
 from tests.proof import few_or_many
 
 from .fakes import MASTER, NOW_MS, NOW_SECONDS, Apps, app, keyring
@@ -233,6 +241,42 @@ def test_a_holder_of_a_key_is_never_taken_for_another(claims: dict[str, Any], ki
     assert club_caller(token({**HEADER, "kid": kid}, {**CLAIMS, **claims}, SECRET.encode())) in (None, "club-a")
 
 
+# -------------------------------------------------------------------------------------------------- operators' tokens
+
+OPERATORS = mint_operator("ada", keyring(), ["ops"], NOW_SECONDS, 3600)
+
+
+def operator(authorization: str) -> str | None:
+    """The operator that a token proves."""
+    with suppress(Unauthenticated):
+        return authenticate_operator(authorization, keyring(), NOW_MS).name
+    return None
+
+
+def test_the_genuine_operators_token_passes_or_the_rest_would_prove_nothing() -> None:
+    assert operator(OPERATORS) == "ada"
+
+
+@fuzzed
+@given(mutated(OPERATORS) | mutated(f"Bearer {OPERATORS}") | st.text(max_size=80))
+def test_no_changed_operators_token_passes(authorization: str) -> None:
+    if stripped(authorization) != OPERATORS:
+        assert operator(authorization) is None
+
+
+@fuzzed
+@given(algorithms, kids | st.just("ops.1"), wrong_keys, more_headers, st.sampled_from(["sha256", "sha512"]))
+def test_no_app_that_signs_is_an_operator(
+    algorithm: str, kid: str, key: bytes, more: dict[str, Any], digest: str
+) -> None:
+    """Not with an app's secret, nor with the master itself; the operators' own key opens under its own kid alone."""
+    forged = token({**HEADER, "alg": algorithm, "kid": kid, **more}, {**CLAIMS, "scope": ["ops"]}, key, digest)
+    own = key == derive_operator_key(MASTER, 1).encode() and (algorithm, digest, kid) == ("HS256", "sha256", "ops.1")
+    if not own:
+        assert operator(forged) is None
+    assert club_caller(OPERATORS) is None
+
+
 # --------------------------------------------------------------------------------------------------------- Sud-Auth
 
 BODY = b'{"a":1}'
@@ -345,6 +389,12 @@ BODIES: list[tuple[Any, dict[str, Any]]] = [
     (CreateOrderRequest, {**GAME_ORDER, "payload": {"a": [1]}, "out_group_id": ""}),
     (QueryRequest, {"order_id": "x", "out_order_id": ""}),
     (SettleUsersRequest, REPORT),
+    (SearchRequest, {"id": "b-1", "app_id": "club-a"}),
+    (SettlementsRequest, {"app_id": "club-a", "openid": "o-1", "source": -1, "end_time_unix_sec": 1, "cursor": ""}),
+    (ChartRequest, {"app_id": "club-a", "openid": "o-1", "first_day": "2026-11-01", "last_day": "2026-11-22"}),
+    (ReplayRequest, {"app_id": "a", "since_ms": 1, "until_ms": 2, "statuses": ["dead"], "ticket": "x", "expected": 1}),
+    (ActivateRequest, {"app_id": "club-a", "overlap_seconds": 60}),
+    (RedeliverRequest, {"notify_id": "0" * 64, "again": True}),
 ]
 written = st.sampled_from(BODIES).flatmap(lambda pair: mutated(dump(pair[1]), string.printable + ODD))
 

@@ -143,7 +143,7 @@ def test_a_receiver_that_verifies_over_a_re_encoded_body_has_the_same_bytes(sett
     assert club_notification("club-a", settled).body == body
     assert body.isascii()
     assert not re.search(r"(?<!\\)/", body)
-    assert "{}" not in body
+    assert not re.search(r'(?<!\\)":{}', body)  # a text may hold it
     assert php_like(body) == body
 
 

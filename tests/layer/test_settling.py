@@ -1,6 +1,6 @@
 """What an order is settled for, and which fault comes first."""
 
-from dataclasses import replace
+from copy import replace
 from fractions import Fraction
 from typing import Any
 
@@ -233,7 +233,7 @@ GAME_TABLE: list[tuple[str, dict[str, GameResult], Found, object]] = [
 def test_a_game_report_is_judged_in_the_contracts_order_of_checks(
     results: dict[str, GameResult], found: Found, answer: object
 ) -> None:
-    if isinstance(answer, tuple):
+    if type(answer) is tuple:
         error, named = answer
         with pytest.raises(error) as raised:
             decide_game_report(results, found, "mg-1", "room-1", "n-1")

@@ -133,7 +133,10 @@ def test_a_body_is_the_documents_when_it_is_taken_and_not_when_a_field_is_wrong(
         assert reply.json["detail"].startswith(BEYOND_SCHEMA)
 
 
-BEYOND_SCHEMA = ("body:", "page_context:", "settle_amt:", "start_time_unix_sec: must not be after", "results.1: names")
+BEYOND_SCHEMA = (
+    *("body:", "page_context:", "settle_amt:", "start_time_unix_sec: must not be after", "results.1: names"),
+    "day: no such day",
+)
 """What is told of a fault that JSON Schema cannot see: bytes, signatures, stored state, one field against another."""
 
 

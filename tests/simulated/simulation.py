@@ -166,7 +166,7 @@ class Simulation:
         made = cls(seed, **settings)
         for name, definition in table_definitions().items():
             made.paper.create_table(TableName=name, **cast("Any", definition))
-        names = {name: name for name in (*table_definitions(), "DeadLetterQueue")}
+        names = {name: name for name in (*table_definitions(), "DeadLetterQueue", "StatementBucket")}
         variables = environment({**names, "NotificationQueue": "https://queue.example/q", "MasterSecret": "master"})
         with ExitStack() as stack:
             stack.enter_context(patch.dict(os.environ, {**variables, "AWS_DEFAULT_REGION": REGION}))

@@ -246,11 +246,14 @@ class System:
         }
 
     def arn(self, resource: str) -> str:
-        """Of a table, an index of one (`.../index/...`), the queue or the secret, by its logical name."""
+        """Of a table, an index of one (`.../index/...`), a queue, the secret, the bucket or files (`.../*`) of it."""
         name, _, rest = resource.partition("/")
         match name:
             case "MasterSecret":
                 return self.stack.master_secret_id
+            case "StatementBucket":
+                bucket = f"arn:aws:s3:::{self.stack.statement_bucket}"
+                return f"{bucket}/{rest}" if rest else bucket
             case "NotificationQueue" | "DeadLetterQueue":
                 url = self.stack.queue_url if name == "NotificationQueue" else self.stack.dead_letter_queue_url
                 return self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][

@@ -119,6 +119,7 @@ CLUB_ROWS: list[tuple[int, int, Callable[[System], Answer]]] = [
     (1005, 200, other_amount),
     (1006, 403, lambda system: system.club_of(system.app("club"), ["orders:write"]).page("openid-confidential")),
     (1006, 403, lambda system: system.club_of(system.app("merchant")).page("openid-confidential")),
+    (1007, 200, lambda system: system.club().call("GetClubJfStatement", {"day": "2020-02-29"})),
     (1404, 404, lambda system: system.club().call("NoSuchCall", {})),
 ]
 GAME_ROWS: list[tuple[int, int, Callable[[System], Answer]]] = [
@@ -136,6 +137,7 @@ GAME_ROWS: list[tuple[int, int, Callable[[System], Answer]]] = [
     (70503, 200, report_of_another_room),
     (70504, 200, not_settled),
     (70505, 200, other_figures),
+    (70506, 200, lambda system: system.merchant().call("/v1/app/server/get_statement", {"day": "2020-02-29"})),
     (1404, 404, lambda system: send(f"{system.base_url}/asc/x", None, {}, "GET")),
 ]
 

@@ -10,23 +10,30 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import date, timedelta
+from fnmatch import fnmatchcase
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from settlement import clients
+from settlement import bookkeeper, clients
+from settlement.bookkeeper import VERIFIED_AFTER_MS
 from settlement.breaker import Breaker
-from settlement.ledger import SWEEP_GRACE_MS, Ledger, Notification
+from settlement.callers import OPERATOR_SCOPES
+from settlement.ledger import SWEEP_GRACE_MS, Attempt, Ledger, Notification
 from settlement.queue import MAX_RECEIVES
 from settlement.sender import Sender
 from settlement.signing import directory_signature
+from settlement.statements import Day
+from settlement.tokens import mint_operator
 from settlepoint_local import in_process
 from settlepoint_local.lambda_events import sqs_event, stream_event
 from settlepoint_local.situations import SITUATIONS
 from settlepoint_local.template import functions, permissions
 
 from .receiver import Receiver
-from .system import FunctionFailed, System
+from .system import FunctionFailed, System, until
 from .wire import Answer, send
 
 type Grant = tuple[str, str]
@@ -58,6 +65,11 @@ def used(service: str, operation: str, params: dict[str, Any]) -> Iterator[Grant
         case "dynamodb", _:
             index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
             yield f"dynamodb:{operation}", params["TableName"] + index
+        case "s3", "ListObjectsV2":
+            yield "s3:ListBucket", "StatementBucket"
+        case "s3", _:
+            action = {"HeadObject": "GetObject"}.get(operation, operation)
+            yield f"s3:{action}", f"StatementBucket/{params['Key']}"
         case "sqs", _:
             yield f"sqs:{operation.removesuffix('Batch')}", params["QueueUrl"].rsplit("/", 1)[1]
         case _:
@@ -86,7 +98,7 @@ def used_grants(aws: None) -> dict[str, set[Grant]]:  # noqa: ARG001  # what is 
     def record(model: Any, params: dict[str, Any], **_: Any) -> None:
         seen[calling].update(used(model.service_model.service_name, model.name, params))
 
-    services = [clients.dynamodb(), clients.sqs(), clients.secrets_manager()]
+    services: list[Any] = [clients.dynamodb(), clients.sqs(), clients.s3(), clients.secrets_manager()]
     for client in services:
         client.meta.events.register("provide-client-params.*.*", record)
     for situation in SITUATIONS.values():
@@ -106,6 +118,10 @@ def used_grants(aws: None) -> dict[str, set[Grant]]:  # noqa: ARG001  # what is 
                 world.now_ms += 2 * SWEEP_GRACE_MS
             with suppress(TypeError, KeyError):  # what the poisoned stream batch raises
                 world.invoke(situation.folder, situation.event(world.scene))
+            if calling == "write_statements":  # a day later it looks at what it made
+                world.now_ms += VERIFIED_AFTER_MS
+                with patch.object(bookkeeper, "CAUGHT_UP_DAYS", 2):
+                    world.invoke(situation.folder, situation.event(world.scene))
     return seen
 
 
@@ -113,7 +129,14 @@ def used_grants(aws: None) -> dict[str, set[Grant]]:  # noqa: ARG001  # what is 
 def test_a_function_uses_each_verb_that_it_is_allowed_and_no_other(
     used_grants: dict[str, set[Grant]], folder: str
 ) -> None:
-    assert used_grants[folder] == allowed(folder)
+    assert {as_granted(grant, folder) for grant in used_grants[folder]} == allowed(folder)
+
+
+def as_granted(grant: Grant, folder: str) -> Grant:
+    """The pattern that allows the use of a file, such as StatementBucket/club/*; anything else as it is."""
+    action, resource = grant
+    patterns = [pattern for allowed_action, pattern in allowed(folder) if allowed_action == action]
+    return action, next((pattern for pattern in patterns if fnmatchcase(resource, pattern)), resource)
 
 
 # -------------------------------------------------------------------------------------------- nothing too little
@@ -245,6 +268,96 @@ def sweeps_what_is_due(system: System, receiver: Receiver) -> bool:
     return True
 
 
+def tells_where_a_clubs_statement_is(system: System, _: Receiver) -> bool:
+    club = system.club()
+    system.stack.deployment().bookkeeper.make(club.app_id, "club", OLD_DAY)
+    answer = club.call("GetClubJfStatement", {"day": str(OLD_DAY)})
+    return succeeded(answer) and is_downloaded(answer)
+
+
+def tells_where_a_merchants_statement_is(system: System, _: Receiver) -> bool:
+    merchant = system.merchant()
+    system.stack.deployment().bookkeeper.make(merchant.app_id, "game", OLD_DAY)
+    answer = merchant.call("/v1/app/server/get_statement", {"day": str(OLD_DAY)})
+    return succeeded(answer) and is_downloaded(answer)
+
+
+def is_downloaded(answer: Answer) -> bool:
+    """By its link, which has no more rights than the function that signed it."""
+    downloaded = send(answer.data["url"], None, {}, "GET")
+    return downloaded.status == 200 and hashlib.sha256(downloaded.body).hexdigest() == answer.data["sha256"]
+
+
+def makes_and_verifies_statements(system: System, _: Receiver) -> bool:
+    """Of an app that is two days old and of which one day is there: the other is made, that one is looked at."""
+    app = replace(system.app("club"), app_id=system.unique("old-club"))
+    app = replace(app, created_at_ms=app.created_at_ms - 2 * VERIFIED_AFTER_MS)
+    system.registry.create(app, system.keyring)
+    deployment = system.stack.deployment()
+    old = Day.of(app.created_at_ms, deployment.statement_utc_offset_minutes)
+    deployment.bookkeeper.make(app.app_id, "club", old)
+    try:
+        system.invoke("WriteStatementsFunction", {})
+    except FunctionFailed:
+        return False
+    shelves = deployment.archive.shelves("club", app.app_id, old.date, old.date + timedelta(days=9))
+    return len(shelves) > 1 and shelves[old.date].verified
+
+
+OLD_DAY = Day(date(2020, 2, 29), 480)
+
+
+def asks(system: System, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
+    """What the console answers an operator; None where it is our fault, of which nothing more is told."""
+    token = mint_operator("ada", system.keyring, list(OPERATOR_SCOPES), system.now_ms() // 1000, 600)
+    system.known_secrets.append(token)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    answer = send(f"{system.base_url}/console/api/{path}", json.dumps(body).encode(), headers)
+    if answer.status == 200:
+        return answer.json
+    fault = {"error": {"code": "fault", "message": "Something of ours failed; repeating it is safe."}}
+    assert (answer.status, answer.json) == (500, fault), answer.body.decode()
+    return None
+
+
+def operates(system: System, receiver: Receiver) -> bool:
+    """Looks at everything once; tells one dead notification again; rotates a secret from its first step to its last."""
+    app = {"app_id": system.app("club", notify_url=receiver.url).app_id}
+    ledger = Ledger(system.dynamodb, system.stack.tables["NotificationTable"])
+    notify_id, now_ms = hashlib.sha256(app["app_id"].encode()).hexdigest(), system.now_ms()
+    assert ledger.add_held(Notification(notify_id, app["app_id"], "x", now_ms, "{}"), now_ms)
+    claim = ledger.claim(notify_id, 1, now_ms)
+    assert claim is not None
+    assert ledger.record_dead(claim, Attempt(now_ms, 1, 500, None, "http 500", "http_5xx"), now_ms)
+    account = {**app, "openid": system.confidential("openid")}
+    looks: list[tuple[str, dict[str, Any]]] = [
+        ("apps/list", {}),
+        ("apps/show", app),
+        ("search", {"id": "x"}),
+        ("settlements/list", account),
+        ("settlements/list", {**account, "source": 5}),
+        ("health", {}),
+    ]
+    if None in (asks(system, path, body) for path, body in looks):
+        return False
+    chosen = {**app, "since_ms": now_ms, "until_ms": now_ms + 1, "statuses": ["dead"]}
+    count = until(lambda: _counted(asks(system, "notifications/count", chosen)), "the index has it")
+    if not count:
+        return False
+    replay = asks(system, "notifications/replay", {**chosen, "expected": 1, "ticket": count["ticket"]})
+    if replay is None or not replay["queued"]:
+        return False
+    steps = ("apps/rotate-secret", "apps/activate-secret", "apps/retire-secret")
+    return None not in (asks(system, step, app) for step in steps)
+
+
+def _counted(count: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A count of one; {} where there was none to be had, None where there is nothing to count yet."""
+    if count is None:
+        return {}
+    return count if count["matched"] == 1 else None
+
+
 WORK: dict[str, Callable[[System, Receiver], bool]] = {
     "create_club_order": creates_a_club_order_twice,
     "set_club_jf_settle": settles_a_club_order,
@@ -253,10 +366,14 @@ WORK: dict[str, Callable[[System, Receiver], bool]] = {
     "query_order": queries_an_order,
     "query_user_settle": queries_a_settlement,
     "settle_users": reports,
+    "get_club_jf_statement": tells_where_a_clubs_statement_is,
+    "get_statement": tells_where_a_merchants_statement_is,
+    "write_statements": makes_and_verifies_statements,
     "get_api_directory": tells_the_directory,
     "queue_notifications": queues_a_new_notification,
     "deliver_notification": delivers_releases_and_buries,
     "requeue_notifications": sweeps_what_is_due,
+    "console": operates,
 }
 """What needs every verb of a function; whether it succeeded. Each app is a new one: known apps are not read again."""
 

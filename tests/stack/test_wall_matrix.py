@@ -21,6 +21,7 @@ from tests.walls import (
     failing_proofs,
     forbidden,
     powerless,
+    publish,
     refused,
 )
 
@@ -65,6 +66,7 @@ def call(system: System, scene: Scene) -> Call:
         headers = {name: event["headers"][name] for name in ("Authorization", "Content-Type")}
         body = base64.b64decode(event["body"])
         assert send(system.base_url + endpoints()[folder].path, body, headers).code == 0
+    publish(system.stack.deployment().bookkeeper)
     return sent
 
 

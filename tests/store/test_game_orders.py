@@ -1,7 +1,7 @@
 """Game orders: a report settles all of its orders and makes its ledger row, or nothing."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

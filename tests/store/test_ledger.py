@@ -1,7 +1,7 @@
 """The ledger: who may make an attempt, what became of it, what is held, what operators ask, and each app's breaker."""
 
 import zlib
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from settlement.ledger import (
     Listed,
     Message,
     Notification,
+    Outstanding,
     Status,
     Stored,
     new_notification,
@@ -201,7 +202,8 @@ def test_a_dead_notification_waits_for_a_hand_and_is_kept_ninety_days(world: Wor
     assert DEAD_KEPT_SECONDS == 90 * 86400
     assert found["body"] == {"S": NOTIFICATION.body}
     assert found["error_class"] == {"S": "http_5xx"}
-    assert {"due_at", "due_shard", "next_attempt_at", "lease_until", "schedule_from"}.isdisjoint(found)
+    assert (found["due_shard"], found["due_at"]) == ({"S": "dead#club-a"}, {"N": str(NOW_MS)})
+    assert {"next_attempt_at", "lease_until", "schedule_from"}.isdisjoint(found)
     assert due(world, NOW_MS + 10**12) == []
     assert world.ledger.claim(NOTIFICATION.notify_id, 2, NOW_MS + 10**9) is None
 
@@ -652,6 +654,82 @@ def changed(world: World, breaker: Breaker, **changes: Any) -> Breaker:
     stored = world.ledger.change_breaker(breaker, replace(breaker, **changes))
     assert stored is not None
     return stored
+
+
+def test_the_dead_are_counted_by_app_until_they_are_redelivered(world: World) -> None:
+    apps = ("club-a", "club-a", "club-b")
+    for number, app_id in enumerate(apps):
+        stored(world, replace(NOTIFICATION, notify_id=f"{number:064x}", app_id=app_id))
+        assert world.ledger.record_dead(claimed(world, notify_id=f"{number:064x}"), FAILED, NOW_MS)
+    assert [world.ledger.count_dead(app_id) for app_id in ("club-a", "club-b", "club")] == [2, 1, 0]
+    assert world.ledger.redeliver(f"{0:064x}", "club-a", 1, NOW_MS, hold=False)
+    assert world.ledger.redeliver(f"{2:064x}", "club-b", 1, NOW_MS, hold=True)
+    assert [world.ledger.count_dead(app_id) for app_id in ("club-a", "club-b")] == [1, 0]
+    assert world.ledger.count_held("club-b") == 1
+
+
+def test_what_is_outstanding_is_counted_with_its_oldest_and_nothing_of_what_has_ended(world: World) -> None:
+    assert world.ledger.outstanding(lambda: True) == Outstanding(complete=True, waiting=0)
+    ids = [f"{number:064x}" for number in range(7)]
+    for number, notify_id in enumerate(ids):
+        app_id = "club-a" if number < 5 else "club-b"
+        stored(world, replace(NOTIFICATION, notify_id=notify_id, app_id=app_id, notify_time_ms=NOW_MS - 1000 * number))
+    for app_id in ("club-a", "club-b"):
+        assert world.ledger.change_breaker(Breaker(app_id), Breaker(app_id).holding(NOW_MS, NOW_MS + 10**9))
+    assert world.ledger.record_delivered(claimed(world, notify_id=ids[6]), ACKNOWLEDGED, NOW_MS)
+    for number in (1, 2):
+        assert world.ledger.hold(claimed(world, notify_id=ids[number]))
+    assert world.ledger.hold(claimed(world, notify_id=ids[5]))  # the oldest of what is left
+    assert world.ledger.record_dead(claimed(world, notify_id=ids[4]), FAILED, NOW_MS)
+    later = claimed(world, notify_id=ids[0])
+    assert world.ledger.record_retry(later, FAILED, NOW_MS + 9000, queued=True)
+    assert world.ledger.outstanding(lambda: True) == Outstanding(
+        complete=True,
+        waiting=2,
+        held={"club-a": 2, "club-b": 1},
+        oldest_notify_time_ms=NOW_MS - 5000,
+        oldest_notify_id=ids[5],
+        longest_planned_ms=NOW_MS - 3000,
+    )
+
+
+def test_an_app_whose_breaker_is_put_off_while_it_is_counted_is_counted_once(world: World) -> None:
+    stored(world)
+    breaker = world.ledger.change_breaker(Breaker("club-a"), Breaker("club-a").holding(NOW_MS, NOW_MS))
+    assert breaker is not None
+    assert world.ledger.hold(claimed(world))
+    put_off = iter(range(1, 40))
+
+    def look() -> bool:
+        """Between two pages: the breaker moves to the end of its shard, where it is met again."""
+        if (step := next(put_off, 0)) > 0:
+            world.client.update_item(
+                TableName=world.tables["NotificationTable"],
+                Key={"notify_id": {"S": "breaker#club-a"}},
+                UpdateExpression="SET due_at = :later",
+                ExpressionAttributeValues={":later": {"N": str(NOW_MS + step)}},
+            )
+        return True
+
+    def one_a_page(params: dict[str, Any], **_: Any) -> None:
+        params["Limit"] = 1
+
+    world.client.meta.events.register("provide-client-params.dynamodb.Query", one_a_page)
+    try:
+        assert world.ledger.outstanding(look).held == {"club-a": 1}
+    finally:
+        world.client.meta.events.unregister("provide-client-params.dynamodb.Query", one_a_page)
+
+
+def test_a_count_that_ran_out_of_time_has_a_page_of_each_shard_that_it_came_to(world: World) -> None:
+    for number in range(24):
+        stored(world, replace(NOTIFICATION, notify_id=f"{number:064x}"))
+    assert world.ledger.outstanding(lambda: False) == Outstanding(complete=False, waiting=0)
+    looks = iter([True, True, False])
+    found = world.ledger.outstanding(lambda: next(looks))
+    shards = [int(row["due_shard"]["S"]) for row in world.rows("NotificationTable")]
+    assert (found.complete, found.waiting) == (False, sum(shard < 2 for shard in shards))
+    assert 0 < found.waiting < 24
 
 
 def test_an_app_without_a_row_has_a_new_breaker_and_asking_makes_none(world: World) -> None:

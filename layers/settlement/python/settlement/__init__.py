@@ -9,11 +9,13 @@ What is stored, each table known by one module only:
 
 The edges:
     door, endpoint (Lambda, HTTP), fields, club_messages, game_messages (requests and answers), tokens, sudauth, callers
-    (who calls), queue (SQS), courier, delivery, sender (HTTPS out), clients (AWS), settings, clock
+    (who calls), queue (SQS), courier, delivery, sender (HTTPS out), clients (AWS), settings, clock, collector
+
+What operators ask for, in settlectl and in the console alike:
+    redelivery, draining (telling again); and the console's own: static_files (its page), console_endpoint (HTTP),
+    console_messages, console_answers, console_errors, console_views (looks), console_actions (changes), seals
 """
 
-import gc
+from settlement import collector
 
-# A start makes a hundred thousand objects that stay: looking for garbage among them is a tenth of it. Garbage is found
-# all the same, later.
-gc.set_threshold(50_000, 20, 20)
+collector.slow_down()  # until a door serves

@@ -11,6 +11,7 @@ from botocore.session import Session
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
@@ -24,6 +25,13 @@ _CONFIG: Final = Config(
     user_agent="Settlepoint",
     # Types and tests check what we send, and DynamoDB does again; botocore's own check walks each row once more.
     parameter_validation=False,
+)
+_FILES: Final = Config(
+    read_timeout=20,  # S3 answers a file's upload when all of it is stored
+    # Links lead to the bucket's own region: the older signature is refused there, and the host of all regions, which
+    # botocore writes into links unless the bucket's name is to be in the host, redirects and so breaks the signature.
+    signature_version="s3v4",
+    s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
 )
 _AMAZON_ROOTS: Final = Path(botocore.__file__).parent.with_name("amazon-roots.pem")
 """Amazon's own root certificates, where the layer was built with them: a tenth of the bundle's time."""
@@ -44,21 +52,29 @@ def sqs() -> "SQSClient":
 
 
 @cache
+def s3() -> "S3Client":
+    client: S3Client = _client("s3", _CONFIG.merge(_FILES))
+    return client
+
+
+@cache
 def secrets_manager() -> "SecretsManagerClient":
     client: SecretsManagerClient = _client("secretsmanager")
     return client
 
 
 @cache
-def _session() -> Session:
-    return Session()
+def _session() -> tuple[Session, boto3.Session]:
+    """botocore's, and boto3's around it: a second one around the same would hook everything in twice."""
+    session = Session()
+    return session, boto3.Session(botocore_session=session)
 
 
-def _client(service: str) -> Any:
-    session = _session()
+def _client(service: str, config: Config = _CONFIG) -> Any:
+    session, boto3_session = _session()
     region = session.get_config_variable("region") or ""
     # Who sets AWS_CA_BUNDLE knows better: their gateway may sign for AWS.
     ours = not session.get_config_variable("ca_bundle") and not region.startswith(_OTHER_AUTHORITIES)
     verify = str(_AMAZON_ROOTS) if ours and _AMAZON_ROOTS.is_file() else None
-    boto3_session: Any = boto3.Session(botocore_session=session)
-    return boto3_session.client(service, config=_CONFIG, verify=verify)
+    make: Any = boto3_session.client
+    return make(service, config=config, verify=verify)

@@ -11,7 +11,7 @@ import binascii
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from settlement import errors, strictjson
 from settlement.apps import Role
@@ -40,8 +40,7 @@ _STATUS: Final[dict[type[SettlepointError], int]] = {
 _OUR_FAULT: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """How an API spells an answer."""
 
     code_name: str
@@ -123,7 +122,7 @@ def base_url(event: Event, public_base_url: str) -> str:
     if public_base_url:
         return public_base_url.replace("{api_id}", context["apiId"]).replace("{stage}", context["stage"])
     # The event's own path has the base path too; its resource, with the parameters filled in, has not.
-    path = event["resource"].format_map(event["pathParameters"] or {})
+    path = event["resource"].replace("+}", "}").format_map(event["pathParameters"] or {})
     return f"https://{context['domainName']}{context['path'].removesuffix(path)}"
 
 
@@ -138,8 +137,8 @@ def _endpoint[R: Request](
 
     def decorate(answer: Callable[[Call[R]], Answer | None]) -> Handler:
         def respond(event: Event, facts: dict[str, Any]) -> str:
-            body = _body(event)
-            caller = authenticate(_header(event, "authorization"), body, now_ms())
+            body = body_of(event)
+            caller = authenticate(header_of(event, "authorization"), body, now_ms())
             facts["app_id"] = caller.app.app_id
             if not caller.may(need):
                 raise Forbidden(f"needs {need}")
@@ -182,10 +181,11 @@ def _handler(door: Door, envelope: Envelope, respond: Callable[[Event, dict[str,
             "isBase64Encoded": False,
         }
 
+    door.open()
     return handler
 
 
-def _body(event: Event) -> bytes:
+def body_of(event: Event) -> bytes:
     """The raw bytes as sent. Raises BodyTooLarge, BadRequest."""
     text = event.get("body") or ""
     if not event.get("isBase64Encoded"):
@@ -200,7 +200,7 @@ def _body(event: Event) -> bytes:
     return body
 
 
-def _header(event: Event, name: str) -> str | None:
+def header_of(event: Event, name: str) -> str | None:
     """One header, whatever its case: API Gateway passes names as sent, other gateways in lower case."""
     headers = event.get("headers") or {}
     return next((value for header, value in headers.items() if header.lower() == name), None)

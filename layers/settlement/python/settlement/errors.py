@@ -11,6 +11,7 @@ SettlepointError                club    game
 ├── OrderExists                 1005    70501   create: the id exists with other content
 ├── OrderNotSettled                     70504   query: the order has no result yet
 ├── OrderAlreadySettled         1004    70505   settled before on other terms
+├── StatementNotReady           1007    70506   no statement of this day is there: not over, not made yet, too old
 └── Busy                        1500    10001   conflicts outlasted the deadline; safe to repeat
 
 An exception outside this tree is our own fault: the caller sees `SERVICE_FAULT`, the log has the rest.
@@ -93,6 +94,11 @@ class OrderNotSettled(SettlepointError):
 class OrderAlreadySettled(SettlepointError):
     club = Answer(1004, "订单已结算")
     game = Answer(70505, "订单已结算")
+
+
+class StatementNotReady(SettlepointError):
+    club = Answer(1007, "对账单未生成")
+    game = Answer(70506, "对账单未生成")
 
 
 class Busy(SettlepointError):

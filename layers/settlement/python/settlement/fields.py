@@ -16,6 +16,7 @@ _FAULTS: Final = {
     "missing": "is missing",
     "int_type": "must be an integer",
     "string_type": "must be a string",
+    "bool_type": "must be true or false",
     "list_type": "must be a list",
     "model_type": "must be an object",
     "greater_than_equal": "must be at least {ge}",

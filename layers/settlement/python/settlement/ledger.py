@@ -14,6 +14,7 @@ The only module that knows the table's keys.
     next_attempt_at (ms)                                        no attempt starts before
     due_shard, due_at (ms)                                      sparse: when the sweep sends it if nothing else did
                                                                 held: held#{app_id} and when it was planned
+                                                                dead: dead#{app_id} and when it died
     lease_until (ms)                                            an attempt is under way; its end is also its name
     schedule_from                                               attempts made when the schedule last began anew
     expires_at (s)                                              TTL
@@ -24,9 +25,11 @@ The only module that knows the table's keys.
 Times come in as arguments. Source: DESIGN sections 4 and 5.
 """
 
+import sys
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from settlement.breaker import PATIENCE_MS, Breaker
@@ -54,10 +57,10 @@ DEAD_KEPT_SECONDS: Final = 90 * 24 * 3600
 DUE_SHARDS: Final = 8
 INTERRUPTED: Final = "our process ended before the answer was recorded"
 _BREAKER = "breaker#"
+_HELD = "held#"
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(NamedTuple):
     """What an app is to be told. `notify_id` is its identity for ever: a receiver drops repeats by it."""
 
     notify_id: str
@@ -68,8 +71,7 @@ class Notification:
     """ASCII JSON, serialised once: these bytes are signed and sent on every attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One attempt as it is kept."""
 
     started_at_ms: int
@@ -82,8 +84,7 @@ class Attempt:
     error_class: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """The right to make one attempt, until `lease_until_ms`."""
 
     notification: Notification
@@ -96,8 +97,7 @@ class Claim:
     """How many attempts were made when the schedule last began anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """A notification whose next attempt is to be sent."""
 
     notify_id: str
@@ -107,12 +107,27 @@ class Due:
     due_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerDue:
+class BreakerDue(NamedTuple):
     """An app that may have held notifications which can be released."""
 
     app_id: str
     due_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """What is neither delivered nor dead, as the index has it; at least so much where the look was not `complete`."""
+
+    complete: bool
+    waiting: int
+    """Pending and retrying."""
+    held: dict[str, int] = field(default_factory=dict)
+    """By app; only apps of which something is held."""
+    oldest_notify_time_ms: int | None = None
+    """When the oldest of all was settled; None where there is none."""
+    oldest_notify_id: str | None = None
+    longest_planned_ms: int | None = None
+    """For when the attempt was planned that waits longest; of what is not held."""
 
 
 class Message(NamedTuple):
@@ -124,8 +139,7 @@ class Message(NamedTuple):
     delay_seconds: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """A notification as a list shows it."""
 
     notify_id: str
@@ -137,8 +151,7 @@ class Listed:
     error_class: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A notification with all that became of it."""
 
     notification: Notification
@@ -227,11 +240,12 @@ class Ledger:
 
     def record_delivered(self, claim: Claim, attempt: Attempt, now_ms: int) -> bool:
         """The end of a notification that was acknowledged. False where the lease was lost: another attempt goes on."""
-        return self._finish(claim, attempt, "delivered", now_ms // 1000 + DELIVERED_KEPT_SECONDS)
+        return self._finish(claim, attempt, "delivered", now_ms // 1000 + DELIVERED_KEPT_SECONDS, {})
 
     def record_dead(self, claim: Claim, attempt: Attempt, now_ms: int) -> bool:
         """The end of a notification that nobody acknowledged; it waits to be redelivered by hand. False: lease lost."""
-        return self._finish(claim, attempt, "dead", now_ms // 1000 + DEAD_KEPT_SECONDS)
+        listed: Item = {"due_shard": {"S": _dead(claim.notification.app_id)}, "due_at": {"N": str(now_ms)}}
+        return self._finish(claim, attempt, "dead", now_ms // 1000 + DEAD_KEPT_SECONDS, listed)
 
     def record_retry(self, claim: Claim, attempt: Attempt, next_attempt_at_ms: int, *, queued: bool) -> bool:
         """A failed attempt and the time of the next. False where the lease was lost: another attempt goes on.
@@ -271,15 +285,46 @@ class Ledger:
         """Up to `limit` of an app's held notifications, the longest planned first."""
         return [due for item in self._due_items(_held(app_id), now_ms, limit) if isinstance(due := _due(item), Due)]
 
-    def count_held(self, app_id: str) -> int:
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            IndexName="due-index",
-            KeyConditionExpression="due_shard = :held",
-            ExpressionAttributeValues={":held": {"S": _held(app_id)}},
-            Select="COUNT",
-        )
-        return sum(page["Count"] for page in pages)
+    def count_held(self, app_id: str, at_most: int = sys.maxsize) -> int:
+        """So many and no further are counted."""
+        return self._count(_held(app_id), at_most)
+
+    def count_dead(self, app_id: str, at_most: int = sys.maxsize) -> int:
+        """Given up and not redelivered since; of the last 90 days. So many and no further are counted."""
+        return self._count(_dead(app_id), at_most)
+
+    def outstanding(self, may_go_on: Callable[[], bool]) -> Outstanding:
+        """Counts what is neither delivered nor dead, until `may_go_on` is False.
+
+        It reads the due index's entries and nothing else: what was delivered costs nothing, however much it is. Every
+        app of which something is held has a breaker that the sweep looks after, and so is met among the shards.
+        """
+        walks = deque(self._entries(str(shard)) for shard in range(DUE_SHARDS))
+        waiting, held, breakers = 0, dict[str, int](), set[str]()
+        oldest: tuple[int, str] | None = None
+        longest_planned_ms: int | None = None
+        while walks and may_go_on():
+            walk = walks.popleft()
+            if (page := next(walk, None)) is None:
+                continue
+            walks.append(walk)  # a page of each in turn: a long one does not hide the others
+            for item in page:
+                key = item["notify_id"]["S"]
+                if key.startswith(_BREAKER):
+                    if key not in breakers:  # one that is put off meanwhile is met again
+                        breakers.add(key)
+                        walks.append(self._entries(_held(key.removeprefix(_BREAKER))))
+                    continue
+                if item["due_shard"]["S"].startswith(_HELD):
+                    held[item["app_id"]["S"]] = held.get(item["app_id"]["S"], 0) + 1
+                else:
+                    waiting += 1
+                    planned_ms = int(item["next_attempt_at"]["N"])
+                    longest_planned_ms = min(planned_ms, longest_planned_ms or planned_ms)
+                settled = (int(item["notify_time"]["N"]), key)
+                oldest = settled if oldest is None else min(oldest, settled)
+        oldest_ms, oldest_id = oldest or (None, None)
+        return Outstanding(not walks, waiting, held, oldest_ms, oldest_id, longest_planned_ms)
 
     def postpone(self, due: Due | BreakerDue, due_at_ms: int) -> bool:
         """Makes what the sweep is about to send due again later. False where something else moved it meanwhile."""
@@ -330,24 +375,35 @@ class Ledger:
 
     def listed(self, app_id: str, since_ms: int, until_ms: int) -> Iterator[Listed]:
         """An app's notifications of settlements in [since_ms, until_ms), the oldest first, as the index has them."""
-        request: QueryInputTypeDef = {
-            "TableName": self._table,
-            "IndexName": "app_id-notify_time-index",
-            "KeyConditionExpression": "app_id = :app AND notify_time BETWEEN :since AND :last",
-            "ExpressionAttributeValues": {
-                ":app": {"S": app_id},
-                ":since": {"N": str(since_ms)},
-                ":last": {"N": str(until_ms - 1)},
-            },
-        }
         if since_ms >= until_ms:
             return
+        request = self._listed_query(app_id, since_ms, until_ms)
         while True:
             answer = self._dynamodb.query(**request)
             yield from map(_listed, answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def listed_back(
+        self, app_id: str, since_ms: int, until_ms: int, after: tuple[int, str] | None, limit: int
+    ) -> tuple[list[Listed], bool]:
+        """Up to `limit` of what `listed` has, the newest first, after one's notify_time and id; whether it is the rest.
+
+        One call: it may be fewer than `limit` though more are there.
+        """
+        if since_ms >= until_ms:
+            return [], True
+        request = self._listed_query(app_id, since_ms, until_ms)
+        request |= {"ScanIndexForward": False, "Limit": limit}
+        if after is not None:
+            request["ExclusiveStartKey"] = {
+                "notify_id": {"S": after[1]},
+                "app_id": {"S": app_id},
+                "notify_time": {"N": str(after[0])},
+            }
+        answer = self._dynamodb.query(**request)
+        return list(map(_listed, answer["Items"])), "LastEvaluatedKey" not in answer
 
     def redeliver(self, notify_id: str, app_id: str, attempt_count: int, now_ms: int, *, hold: bool) -> bool:
         """Plans the next attempt for now and begins the schedule anew, whatever the status.
@@ -411,6 +467,44 @@ class Ledger:
             "Item"
         )
 
+    def _count(self, shard: str, at_most: int) -> int:
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="due-index",
+            KeyConditionExpression="due_shard = :shard",
+            ExpressionAttributeValues={":shard": {"S": shard}},
+            Select="COUNT",
+        )
+        counted = 0
+        for page in pages:
+            counted += page["Count"]
+            if counted >= at_most:
+                return at_most
+        return counted
+
+    def _entries(self, shard: str) -> "Iterator[list[Item]]":
+        """A shard of the due index, due or not, by DynamoDB's pages."""
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName="due-index",
+            KeyConditionExpression="due_shard = :shard",
+            ExpressionAttributeValues={":shard": {"S": shard}},
+            ProjectionExpression="notify_id, app_id, due_shard, notify_time, next_attempt_at",
+        )
+        return (page["Items"] for page in pages)
+
+    def _listed_query(self, app_id: str, since_ms: int, until_ms: int) -> "QueryInputTypeDef":
+        return {
+            "TableName": self._table,
+            "IndexName": "app_id-notify_time-index",
+            "KeyConditionExpression": "app_id = :app AND notify_time BETWEEN :since AND :last",
+            "ExpressionAttributeValues": {
+                ":app": {"S": app_id},
+                ":since": {"N": str(since_ms)},
+                ":last": {"N": str(until_ms - 1)},
+            },
+        }
+
     def _due_items(self, shard: str, now_ms: int, limit: int) -> "list[Item]":
         return self._dynamodb.query(
             TableName=self._table,
@@ -420,9 +514,11 @@ class Ledger:
             Limit=limit,
         )["Items"]
 
-    def _finish(self, claim: Claim, attempt: Attempt, status: Status, expires_at_seconds: int) -> bool:
-        ended = ("next_attempt_at", "due_shard", "due_at", "schedule_from")
-        return self._record(claim, attempt, status, {"expires_at": {"N": str(expires_at_seconds)}}, ended=ended)
+    def _finish(self, claim: Claim, attempt: Attempt, status: Status, expires_at_seconds: int, listed: "Item") -> bool:
+        meaningless = ("next_attempt_at", "due_shard", "due_at", "schedule_from")
+        ended = tuple(name for name in meaningless if name not in listed)
+        facts: Item = {"expires_at": {"N": str(expires_at_seconds)}, **listed}
+        return self._record(claim, attempt, status, facts, ended=ended)
 
     def _record(
         self, claim: Claim, attempt: Attempt, status: Status, facts: "Item", *, ended: tuple[str, ...] = ()
@@ -476,7 +572,12 @@ def _shard(key: str) -> str:
 
 def _held(app_id: str) -> str:
     """Out of the sweep's shards: what is held for days costs nothing, and is there in its order when it is released."""
-    return f"held#{app_id}"
+    return f"{_HELD}{app_id}"
+
+
+def _dead(app_id: str) -> str:
+    """Out of the sweep's shards too: so many an app has, whatever else it was told."""
+    return f"dead#{app_id}"
 
 
 def _new_item(notification: Notification, status: Status, planned_ms: int, due_shard: str, due_at_ms: int) -> "Item":

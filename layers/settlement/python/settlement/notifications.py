@@ -22,8 +22,13 @@ def club_notification(app_id: str, settled: SettledClubOrder) -> Notification:
     from settlement.club_messages import settlement_entry  # noqa: PLC0415  # only club doors pay for their models
 
     data = {"openid": settled.order.openid, **settlement_entry(settled)}
-    notify_id = _notify_id(app_id, CLUB_SETTLED, settled.order.bill_no)
+    notify_id = club_notify_id(app_id, settled.order.bill_no)
     return _notification(notify_id, app_id, CLUB_SETTLED, settled.settle_time_ms, data)
+
+
+def club_notify_id(app_id: str, bill_no: str) -> str:
+    """The id of a settled club order's notification."""
+    return _notify_id(app_id, CLUB_SETTLED, bill_no)
 
 
 def game_notify_id(app_id: str, order_ids: list[str]) -> str:

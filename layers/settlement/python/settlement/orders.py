@@ -4,11 +4,10 @@ Rows of SettlementTable as values; the store makes them, the rules decide on the
 """
 
 import hashlib
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """The account that an order moves points for; at least one of the three is there."""
 
     type: int | None
@@ -17,8 +16,7 @@ class Account:
     gid: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ClubOrder:
+class ClubOrder(NamedTuple):
     """A club's order as CreateClubJfOrder gave it."""
 
     bill_no: str
@@ -31,16 +29,14 @@ class ClubOrder:
     account: Account | None
 
 
-@dataclass(frozen=True, slots=True)
-class ClubTerms:
+class ClubTerms(NamedTuple):
     """What an order is settled for. Two settlements are the same when these are equal."""
 
     settle_hundredths: int
     amt_ratio: int
 
 
-@dataclass(frozen=True, slots=True)
-class SettledClubOrder:
+class SettledClubOrder(NamedTuple):
     """A settled club order: one entry of GetClubJfSettleList."""
 
     order: ClubOrder
@@ -48,8 +44,7 @@ class SettledClubOrder:
     settle_time_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class GameOrder:
+class GameOrder(NamedTuple):
     """A merchant's order as create_order gave it."""
 
     out_order_id: str
@@ -64,8 +59,7 @@ class GameOrder:
     """JSON text of an object."""
 
 
-@dataclass(frozen=True, slots=True)
-class GameResult:
+class GameResult(NamedTuple):
     """What the game server reported of one order. Two reports are the same when these are equal."""
 
     match_id: str
@@ -78,14 +72,26 @@ class GameResult:
     settle_at_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class SettledGameOrder:
+class SettledGameOrder(NamedTuple):
     """A settled game order; its report, and where in the report it stood, rebuild the report's notification."""
 
     order: GameOrder
     result: GameResult
     notify_id: str
     position: int
+    settle_time_ms: int
+
+
+class ReportedOrder(NamedTuple):
+    """A settled game order as the index by day has it: what was reported, without all that was ordered."""
+
+    order_id: str
+    out_order_id: str
+    mg_id: str
+    room_id: str
+    result: GameResult
+    notify_id: str
+    """Of its report."""
     settle_time_ms: int
 
 

@@ -26,6 +26,15 @@ MAX_RECEIVES: Final = 5
 _MAX_BATCH = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many messages a queue has, by SQS's own figures, which are approximate."""
+
+    waiting: int
+    in_flight: int
+    delayed: int
+
+
 class NotSent(Exception):
     """SQS did not take some messages, or could not be reached."""
 
@@ -84,6 +93,16 @@ class NotificationQueue:
                 raise NotSent(type(error).__name__) from error
             if failed := answer.get("Failed"):
                 raise NotSent(f"{len(failed)} of {len(batch)} messages: {failed[0].get('Code')}")
+
+
+def depth(sqs: "SQSClient", url: str) -> Depth:
+    """How many messages a queue has now. Raises botocore's errors."""
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    return Depth(
+        int(attributes["ApproximateNumberOfMessages"]),
+        int(attributes["ApproximateNumberOfMessagesNotVisible"]),
+        int(attributes["ApproximateNumberOfMessagesDelayed"]),
+    )
 
 
 def read_message(body: str) -> tuple[str, int] | Release:

@@ -28,6 +28,7 @@ OVERLAP_MS: Final = 24 * 3_600_000
 MAX_OVERLAP_MS: Final = 30 * 24 * 3_600_000
 
 type State = Literal["signs", "accepted", "ended"]
+type Step = Literal["none", "rotated", "activated"]
 
 
 class RotationRefused(Exception):
@@ -108,6 +109,14 @@ def signing_version(app: App, now_ms: int) -> int | None:
     """What `Sud-Signature` is made with now; None where no version is in use."""
     in_use = [version.version for version in app.versions_in_use(now_ms)]
     return app.signing_version if app.signing_version in in_use else next(iter(in_use), None)
+
+
+def step_of(app: App, now_ms: int) -> Step:
+    """How far a rotation is: none is under way, its second version is there, or that version signs."""
+    in_use = app.versions_in_use(now_ms)
+    if len(in_use) < 2:
+        return "none"
+    return "activated" if signing_version(app, now_ms) == in_use[0].version else "rotated"
 
 
 def state_of(app: App, version: SecretVersion, now_ms: int) -> State:

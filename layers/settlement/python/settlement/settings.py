@@ -1,15 +1,17 @@
 """What the deployment told the functions. template.yaml sets exactly these variables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
+
+MAX_UTC_OFFSET_MINUTES = 14 * 60
+"""No clock on earth is farther from UTC."""
 
 
 class MissingSetting(Exception):
     """A variable that the template should have set is not there, or is not of its kind. Stops the cold start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     settlement_table: str
     totals_table: str
     notification_table: str
@@ -22,6 +24,9 @@ class Settings:
     public_base_url: str
     """Empty: derived from each request."""
     allow_local_receivers: bool
+    statement_bucket: str
+    statement_utc_offset_minutes: int
+    """Where a statement's day begins: 480 is UTC+8."""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":
@@ -63,4 +68,15 @@ class Settings:
             totals_shards=count("TOTALS_SHARDS"),
             public_base_url=text("PUBLIC_BASE_URL"),
             allow_local_receivers=flag("ALLOW_LOCAL_RECEIVERS"),
+            statement_bucket=name_of("STATEMENT_BUCKET"),
+            statement_utc_offset_minutes=_utc_offset_minutes(text("STATEMENT_UTC_OFFSET_MINUTES")),
         )
+
+
+def _utc_offset_minutes(value: str) -> int:
+    digits = value.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and int(digits) <= MAX_UTC_OFFSET_MINUTES):
+        raise MissingSetting(
+            "environment variable STATEMENT_UTC_OFFSET_MINUTES must be minutes from UTC, such as 480 or -300"
+        )
+    return int(value)

@@ -17,6 +17,7 @@ import random
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import batched
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from settlement import clients
@@ -33,8 +34,10 @@ from settlement.orders import (
     ClubTerms,
     GameOrder,
     GameResult,
+    ReportedOrder,
     SettledClubOrder,
     SettledGameOrder,
+    game_order_id,
 )
 from settlement.settings import Settings
 from settlement.settling import (
@@ -60,7 +63,10 @@ DEADLINE_SECONDS: Final = 10.0
 CLOCK_SKEW_MS: Final = 60_000
 """How far the clocks of two hosts may be apart."""
 DAY_SHARDS: Final = 8
+INDEX_PAGE: Final = 500
+"""Entries of a day's shard that are read at a time."""
 _DAY_MS = 24 * 3_600_000
+_MAX_BATCH = 100
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.5
 _CREATED = "attribute_exists(billno)"
@@ -78,12 +84,12 @@ class Entry(NamedTuple):
     settle_time_ms: int
 
 
-class ReportPart(NamedTuple):
-    """A settled game order, as one of its report's."""
+class FoundOrder(NamedTuple):
+    """An order of either API, by the id that its row has: the bill_no, or the order_id."""
 
-    order_id: str
-    notify_id: str
-    settle_time_ms: int
+    app_id: str
+    own_id: str
+    order: ClubOrder | SettledClubOrder | GameOrder | SettledGameOrder
 
 
 class Store:
@@ -262,17 +268,8 @@ class Store:
         raise Busy("the orders are contended; nothing was written")
 
     def _find_game_orders(self, app_id: str, order_ids: Iterable[str]) -> dict[str, GameOrder | SettledGameOrder]:
-        keys = [{"billno": {"S": _game_key(app_id, order_id)}} for order_id in order_ids]
-        found: dict[str, GameOrder | SettledGameOrder] = {}
-        for _ in tries():  # DynamoDB may leave keys of a batch unread when it is busy
-            answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
-            for item in answer["Responses"].get(self._table, []):
-                found[item["billno"]["S"].split("#", 2)[2]] = _game_order(item)
-            unread = answer.get("UnprocessedKeys", {}).get(self._table)
-            if not unread:
-                return found
-            keys = list(unread["Keys"])  # type: ignore[arg-type]
-        raise Busy("the orders could not be read in time")
+        items = self._batch([_game_key(app_id, order_id) for order_id in order_ids])
+        return {item["billno"]["S"].split("#", 2)[2]: _game_order(item) for item in items}
 
     def find_report(self, app_id: str, order_ids: Iterable[str]) -> dict[str, SettledGameOrder]:
         """The settled ones of a report's orders by order_id, in the report's sequence."""
@@ -280,9 +277,9 @@ class Store:
         settled = {order_id: order for order_id, order in found.items() if isinstance(order, SettledGameOrder)}
         return dict(sorted(settled.items(), key=lambda entry: entry[1].position))
 
-    # ------------------------------------------------------------------------------------- what an app is told of
+    # ---------------------------------------------------------------- what an app is told of, and its statements list
 
-    def settled_between(self, app_id: str, start_ms: int, end_ms: int) -> Iterator[SettledClubOrder | ReportPart]:
+    def settled_between(self, app_id: str, start_ms: int, end_ms: int) -> Iterator[SettledClubOrder | ReportedOrder]:
         """An app's settled orders of both APIs in [start, end), the longest settled first, as the index has them."""
         if start_ms >= end_ms:
             return
@@ -293,7 +290,7 @@ class Store:
             ]
             yield from heapq.merge(*shards, key=lambda settled: settled.settle_time_ms)
 
-    def _settled_of(self, app_day: str, start_ms: int, end_ms: int) -> Iterator[SettledClubOrder | ReportPart]:
+    def _settled_of(self, app_day: str, start_ms: int, end_ms: int) -> Iterator[SettledClubOrder | ReportedOrder]:
         request: QueryInputTypeDef = {
             "TableName": self._table,
             "IndexName": "app_day-settle_time-index",
@@ -303,16 +300,52 @@ class Store:
                 ":start": {"N": str(start_ms)},
                 ":last": {"N": str(end_ms - 1)},
             },
+            # A page of each shard is held at a time; a whole megabyte of each would be a hundred as objects.
+            "Limit": INDEX_PAGE,
         }
         while True:
             answer = self._dynamodb.query(**request)
             for item in answer["Items"]:
-                yield _report_part(item) if "result" in item else _settled_club_order(item)
+                yield _reported_order(item) if "result" in item else _settled_club_order(item)
             if "LastEvaluatedKey" not in answer:
                 return
             request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
+    # ------------------------------------------------------------------------------------------------- operators
+
+    def find_called(self, apps: Iterable[App], name: str) -> list[FoundOrder]:
+        """The orders of these apps that `name` is a bill_no, an order_id or an out_order_id of; by app.
+
+        A hundred keys a read, at most three an app: nothing is searched through. Raises Busy.
+        """
+        keys: list[str] = []
+        for app in apps:
+            if "club" in app.roles:
+                keys.append(_club_key(app.app_id, name))
+            if "merchant" in app.roles:
+                keys += [_game_key(app.app_id, order_id) for order_id in (name, game_order_id(app.app_id, name))]
+        found = []
+        for batch in batched(keys, _MAX_BATCH, strict=False):
+            for item in self._batch(list(batch)):
+                api, app_id, own_id = item["billno"]["S"].split("#", 2)
+                order = _club_order(item) if api == "club" else _game_order(item)
+                found.append(FoundOrder(app_id, own_id, order))
+        return sorted(found, key=lambda each: (each.app_id, each.own_id))
+
     # -------------------------------------------------------------------------------------------------- the table
+
+    def _batch(self, keys: list[str]) -> "list[Item]":
+        """The rows of up to a hundred keys that are there. Raises Busy."""
+        wanted = [{"billno": {"S": key}} for key in keys]
+        items: list[Item] = []
+        for _ in tries():  # DynamoDB may leave keys of a batch unread when it is busy
+            answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": wanted, "ConsistentRead": True}})
+            items += answer["Responses"].get(self._table, [])
+            unread = answer.get("UnprocessedKeys", {}).get(self._table)
+            if not unread:
+                return items
+            wanted = list(unread["Keys"])  # type: ignore[arg-type]
+        raise Busy("the orders could not be read in time")
 
     def _get(self, key: str) -> "Item | None":
         # Consistent: whoever was told of a write reads it.
@@ -553,25 +586,36 @@ def _game_order(item: "Item") -> GameOrder | SettledGameOrder:
     result = item["result"]["M"]
     return SettledGameOrder(
         order,
-        GameResult(
-            match_id=result["match_id"]["S"],
-            uid=_text(result, "uid") or "",
-            is_ai=int(result["is_ai"]["N"]),
-            score=int(result["score"]["N"]),
-            remain_score=int(result["remain_score"]["N"]),
-            commission_score=_integer(result, "commission_score"),
-            settle_at_seconds=int(result["settle_at"]["N"]),
-        ),
+        _game_result(result),
         notify_id=result["notify_id"]["S"],
         position=int(result["position"]["N"]),
         settle_time_ms=int(item["settle_time"]["N"]),
     )
 
 
-def _report_part(item: "Item") -> ReportPart:
+def _game_result(result: Mapping[str, Any]) -> GameResult:
+    return GameResult(
+        match_id=result["match_id"]["S"],
+        uid=_text(result, "uid") or "",
+        is_ai=int(result["is_ai"]["N"]),
+        score=int(result["score"]["N"]),
+        remain_score=int(result["remain_score"]["N"]),
+        commission_score=_integer(result, "commission_score"),
+        settle_at_seconds=int(result["settle_at"]["N"]),
+    )
+
+
+def _reported_order(item: "Item") -> ReportedOrder:
     """Of the index: it has not the whole order."""
-    order_id = item["billno"]["S"].split("#", 2)[2]
-    return ReportPart(order_id, item["result"]["M"]["notify_id"]["S"], int(item["settle_time"]["N"]))
+    return ReportedOrder(
+        order_id=item["billno"]["S"].split("#", 2)[2],
+        out_order_id=item["out_order_id"]["S"],
+        mg_id=item["mg_id"]["S"],
+        room_id=item["room_id"]["S"],
+        result=_game_result(item["result"]["M"]),
+        notify_id=item["result"]["M"]["notify_id"]["S"],
+        settle_time_ms=int(item["settle_time"]["N"]),
+    )
 
 
 def _result_item(settled: SettledGameOrder) -> "Item":
