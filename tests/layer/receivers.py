@@ -18,32 +18,29 @@ class Receiver:
         self.connections = 0
         self.request = b""
         self.stopping = Event()
-        self._threads: list[Thread] = []
 
     def url(self, host: str = "127.0.0.1", scheme: str = "http", path: str = "/notify") -> str:
         return f"{scheme}://{host}:{self.port}{path}"
 
     def serve(self) -> None:
-        while True:
-            try:
+        """Until it is stopped, and everybody has been answered."""
+        threads: list[Thread] = []
+        with self._socket:
+            while True:
                 connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            if self.stopping.is_set():
-                connection.close()
-                return
-            thread = Thread(target=self._answer, args=(connection,))
-            self._threads.append(thread)
-            thread.start()
+                self.connections += 1
+                if self.stopping.is_set():
+                    connection.close()
+                    break
+                threads.append(Thread(target=self._answer, args=(connection,)))
+                threads[-1].start()
+            for thread in threads:
+                thread.join(5)
 
     def stop(self) -> None:
         self.stopping.set()
         with suppress(OSError):
             socket.create_connection((self._host, self.port), 1).close()  # wakes accept
-        for thread in self._threads:
-            thread.join(5)
-        self._socket.close()
 
     def _answer(self, connection: socket.socket) -> None:
         connection.settimeout(5)
@@ -63,7 +60,7 @@ def receiver(script: Script, host: str = "127.0.0.1", port: int = 0) -> Iterator
         yield made
     finally:
         made.stop()
-        server.join(5)
+        server.join(10)
 
 
 def read_request(receiver: Receiver, connection: socket.socket) -> None:

@@ -2,18 +2,20 @@
 
 import copy
 import json
+import os
 import re
 import tomllib
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
 from samtranslator.translator.transform import transform
 
 from settlepoint_local import gradual
-from settlepoint_local.project import ROOT
+from settlepoint_local.project import REGION, ROOT
 from settlepoint_local.template import template
 
 SAMCONFIG: dict[str, Any] = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
@@ -37,18 +39,14 @@ def transformed(source: dict[str, Any], **parameters: str) -> Resources:
             if code in resource.get("Properties", {}):
                 resource["Properties"][code] = f"s3://bucket/{resource['Properties'][code].strip('/')}"
     values = {name: found.get("Default") for name, found in source["Parameters"].items()} | parameters
-    made: Resources = transform(source, values, NoManagedPolicies())["Resources"]
+    with patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION}):
+        made: Resources = transform(source, values, NoManagedPolicies())["Resources"]
     return made
 
 
 @cache
 def gradually() -> dict[str, Any]:
     return gradual.gradual(template(), "6921ab00")
-
-
-@pytest.fixture(autouse=True)
-def somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
 
 def of_type(resources: Resources, kind: str) -> Resources:

@@ -185,5 +185,5 @@ def test_what_the_runs_lean_on_sees_a_settlement_that_was_counted_twice(
         ExpressionAttributeNames={"#n": next(name for name in row if name[0] == "n")},
         ExpressionAttributeValues={":one": {"N": "1"}},
     )
-    auditor = Auditor(world.store(), world.totals(), run.now_ms)
+    auditor = Auditor(world.store(), world.totals(), run.now_ms, pause=lambda _: None)
     assert len(list(auditor.differences(run.app.app_id, run.start_ms))) >= 1
