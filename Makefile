@@ -5,7 +5,7 @@ export SAM_CLI_TELEMETRY := 0
 BIN := .venv/bin
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 # One a processor, four at most; what shares an engine stays together (tests/conftest.py). WORKERS= runs all in one.
-WORKERS := --numprocesses auto --maxprocesses 4 --dist loadgroup
+WORKERS := --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-emit-index-url $(if $(UPGRADE),--upgrade)
 
 .PHONY: help run test prove bench gate check scale format build deploy lock clean

@@ -36,6 +36,7 @@ PEER_JOBS: Final = {
     "powertools": tuple(JOBS),
     "plain": tuple(JOBS),
     "lean": tuple(JOBS),
+    "floor": API_JOBS,
 }
 _PEER_FOLDERS: Final = {"fastapi": "fastapi_mangum"}
 WORDS: Final = {
@@ -44,6 +45,7 @@ WORDS: Final = {
     "powertools": "Powertools resolver with validation + boto3 resource",
     "plain": "plain handler + pydantic + Logger, Metrics + boto3 client",
     "lean": "lean boto: plain handler, botocore client, hand checks",
+    "floor": "floor: standard library only, own SigV4",
 }
 
 
@@ -131,9 +133,11 @@ def _build_peer(folder: Path) -> None:
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != digest:
         shutil.rmtree(packages, ignore_errors=True)
+        packages.mkdir(parents=True)
         install = ["install", "--quiet", "--require-hashes", "--no-deps", "--no-compile", "--only-binary=:all:"]
         target = [f"--target={packages}", f"--requirement={requirements}"]
-        _run([sys.executable, "-m", "pip", "--disable-pip-version-check", *install, *target])
+        if "==" in requirements.read_text(encoding="utf-8"):  # the floor has none
+            _run([sys.executable, "-m", "pip", "--disable-pip-version-check", *install, *target])
         _compile(packages)
         stamp.write_text(digest)
     shutil.rmtree(code, ignore_errors=True)

@@ -1,23 +1,40 @@
 """What every test of the functions enters by: the real handlers on the template's tables, in this process."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from settlepoint_local import in_process
 from settlepoint_local.in_process import World
 
-TESTS = Path(__file__).parent
 ONE_ENGINE = {"stack", "store"}
 """Folders whose tests share an engine that takes a while to start: one worker runs them all."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What `--dist loadgroup` keeps together: a folder of ONE_ENGINE, else a file, whose tests share their fixtures."""
-    for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in ONE_ENGINE else str(item.path)))
+def engine_folder(nodeid: str) -> str | None:
+    folder = nodeid.split("/")[1]
+    return folder if folder in ONE_ENGINE else None
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+    """Which tests one worker runs: a folder of ONE_ENGINE, else a file, whose tests share their fixtures."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = engine_folder(nodeid)
+        return folder or nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    return Together(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes longest begins first."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: engine_folder(item.nodeid) is None)
 
 
 @pytest.fixture(scope="module")
