@@ -68,7 +68,7 @@ def alive(pid: int) -> bool:
     """A zombie, which only waits to be told of, is not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
