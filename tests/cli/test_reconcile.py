@@ -138,7 +138,7 @@ CSV = 'bill_no,settle_amt,note\nbill-1,1.5,x\n"账单,2",-7,\n'
         (CSV.encode("utf-16"), None, LINES),
         (codecs.BOM_UTF16_BE + CSV.encode("utf-16-be"), None, LINES),
         (CSV.encode("gb18030"), "gb18030", LINES),
-        (gzip.compress(CSV.encode()), None, LINES),
+        (gzip.compress(CSV.encode(), mtime=0), None, LINES),
         (b'note\tbill_no\tsettle_amt\nx\tbill-1\t1.5\nx\t"\xe8\xb4\xa6\xe5\x8d\x95,2"\t-7\n', None, LINES),
         ('settle_amt;bill_no\n1.5;bill-1\n-7;"账单,2"'.encode(), None, LINES),
         (
@@ -158,7 +158,7 @@ CSV = 'bill_no,settle_amt,note\nbill-1,1.5,x\n"账单,2",-7,\n'
         ),
         (b'{"billno":"a","settle_amt":1}\n', None, [TheirLine(1, "a", Decimal(1))]),
         (
-            gzip.compress(codecs.BOM_UTF8 + b'{"bill_no":"a","settle_amt":1E+2}'),
+            gzip.compress(codecs.BOM_UTF8 + b'{"bill_no":"a","settle_amt":1E+2}', mtime=0),
             None,
             [TheirLine(1, "a", Decimal(100))],
         ),
@@ -219,7 +219,7 @@ def test_a_game_is_compared_by_the_id_that_their_file_has(
         (b'bill_no,settle_amt\n"a,1\n', "not CSV"),
         (b'bill_no,settle_amt\n"a"b,1\n', "line 2: not CSV"),
         (b"bill_no,settle_amt\n\xd5\xcb,1\n", "not UTF-8; save it as UTF-8, or name its encoding"),
-        (gzip.compress(b"bill_no,settle_amt\na,1\n")[:-4], "gzip is damaged"),
+        (gzip.compress(b"bill_no,settle_amt\na,1\n", mtime=0)[:-4], "gzip is damaged"),
         (b"\x1f\x8bxxxxxxxxxxxx", "gzip is damaged"),
         (b'{"bill_no":"a","settle_amt":1}\n{"bill_no":5,"settle_amt":1}', "line 2: bill_no must be a string"),
         (b'{"bill_no":"a","settle_amt":true}', "settle_amt must be a number"),
