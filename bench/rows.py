@@ -1,7 +1,8 @@
 """The rows that the stub answers with, made by the layer's own code; and the events that the functions are given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import simplejson

@@ -1,6 +1,6 @@
 """`settlectl app`."""
 
-import dataclasses
+import copy
 import json
 import uuid
 from typing import Any
@@ -121,7 +121,7 @@ def test_what_cannot_be_right_is_wrong_usage(
 
 
 def test_http_receivers_are_for_deployments_that_allow_them(deployment: Deployment) -> None:
-    strict = dataclasses.replace(deployment, allows_local_receivers=False)
+    strict = copy.replace(deployment, allows_local_receivers=False)
     with pytest.raises(BadInput, match="https"):
         create_app(strict, new_id(), ["club"], notify_url="http://127.0.0.1/")
 
@@ -194,7 +194,7 @@ def test_what_is_given_is_replaced_and_the_rest_stays(run: Run, deployment: Depl
         ran = run("app", "update", "--app-id", app_id, *arguments, "--json")
         assert ran.exit_status == 0
         assert "30 s" in ran.stderr
-        made = dataclasses.replace(made, **changed)
+        made = copy.replace(made, **changed)
         assert deployment.app(app_id) == made
         assert ran.json == run("app", "show", "--app-id", app_id, "--json").json
     assert "--for-app m2: there is no such app yet" in run("app", "update", "--app-id", app_id, "--name", "x").stderr

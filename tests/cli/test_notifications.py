@@ -1,6 +1,6 @@
 """`settlectl notifications list|show|redeliver`."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

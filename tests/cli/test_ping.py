@@ -1,6 +1,6 @@
 """`settlectl app ping`, and what was held for an app that is enabled again."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

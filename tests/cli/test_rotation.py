@@ -1,6 +1,6 @@
 """`settlectl app rotate-secret`, `activate-secret`, `retire-secret`."""
 
-import dataclasses
+import copy
 
 import pytest
 
@@ -230,7 +230,7 @@ def test_a_new_secret_is_of_the_masters_newest_generation(deployment: Deployment
     [first] = [client.get_secret_value(SecretId=deployment.master_secret_id)["SecretString"]]
     client.put_secret_value(SecretId=deployment.master_secret_id, SecretString=first[:-1] + ', "2": "second"}')
     try:
-        later = dataclasses.replace(deployment)  # with a keyring that has read nothing
+        later = copy.replace(deployment)  # with a keyring that has read nothing
         made = rotate_secret(later, app_id)
         assert made.app.secret_versions == (SecretVersion(1, 1), SecretVersion(2, 2))
         assert made.secret == later.keyring.app_secret(app_id, 2, 2)

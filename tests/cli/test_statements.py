@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path

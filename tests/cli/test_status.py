@@ -1,7 +1,8 @@
 """`settlectl status`: what the template's alarms watch, judged by their thresholds. AWS's control planes are played."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 

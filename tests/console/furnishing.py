@@ -7,7 +7,8 @@ transaction, and a month of them would take half a minute.
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from itertools import batched
 from typing import Any, Final
 from unittest.mock import patch

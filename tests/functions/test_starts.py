@@ -1,6 +1,7 @@
 """A function's start: what it does for itself ends with it."""
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,13 +10,29 @@ from settlepoint_local.in_process import World
 from settlepoint_local.template import functions
 
 
+@pytest.fixture(autouse=True)
+def own_collector() -> Iterator[None]:
+    """What a test sets aside is given back: this process goes on."""
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
 @pytest.mark.parametrize("folder", sorted(functions()))
-def test_a_function_that_serves_collects_garbage_as_python_does(world: World, folder: str) -> None:
-    before = gc.get_threshold()
-    collector.slow_down()
-    try:
-        assert gc.get_threshold() != collector._OWN
-        world.function(folder)
-        assert gc.get_threshold() == collector._OWN
-    finally:
-        gc.set_threshold(*before)
+def test_a_function_collects_garbage_once_it_serves_and_not_what_its_start_made(
+    world: World, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", folder)
+    collector.pause()
+    assert not gc.isenabled()
+    world.function(folder)
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 10_000
+
+
+def test_who_serves_nothing_collects_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    collector.pause()
+    assert gc.isenabled()
+    collector.resume()
+    assert gc.get_freeze_count() == 0

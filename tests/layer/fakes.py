@@ -1,7 +1,7 @@
 """Apps and keys in memory, for rules that ask a registry and a keyring."""
 
 import json
-from dataclasses import replace
+from copy import replace
 from types import SimpleNamespace
 from typing import Any, cast
 

@@ -1,6 +1,6 @@
 """The breaker's rules: when an app's receiver may be sent to, and what each thing that happens makes of that."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given, settings

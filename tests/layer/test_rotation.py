@@ -1,6 +1,6 @@
 """Rotating a secret: what each step makes of each state, and what it refuses."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given

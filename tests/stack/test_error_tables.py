@@ -10,7 +10,7 @@ that stays busy for ten seconds, which tests/functions imitates.
 import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from copy import replace
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from typing import Any

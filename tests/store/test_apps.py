@@ -1,7 +1,7 @@
 """Apps: made once, found by id or by their directory's path, at most 30 s old."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from types import SimpleNamespace
 from typing import Any, cast
 

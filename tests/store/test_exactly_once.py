@@ -4,7 +4,8 @@ PROVE=1 makes 10,000 of them on paper. A seed that fails is named in the error's
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 

@@ -669,7 +669,7 @@ def test_the_dead_are_counted_by_app_until_they_are_redelivered(world: World) ->
 
 
 def test_what_is_outstanding_is_counted_with_its_oldest_and_nothing_of_what_has_ended(world: World) -> None:
-    assert world.ledger.outstanding(lambda: True) == Outstanding(complete=True, waiting=0)
+    assert world.ledger.outstanding(lambda: True) == Outstanding(complete=True, waiting=0, held={})
     ids = [f"{number:064x}" for number in range(7)]
     for number, notify_id in enumerate(ids):
         app_id = "club-a" if number < 5 else "club-b"
@@ -724,7 +724,7 @@ def test_an_app_whose_breaker_is_put_off_while_it_is_counted_is_counted_once(wor
 def test_a_count_that_ran_out_of_time_has_a_page_of_each_shard_that_it_came_to(world: World) -> None:
     for number in range(24):
         stored(world, replace(NOTIFICATION, notify_id=f"{number:064x}"))
-    assert world.ledger.outstanding(lambda: False) == Outstanding(complete=False, waiting=0)
+    assert world.ledger.outstanding(lambda: False) == Outstanding(complete=False, waiting=0, held={})
     looks = iter([True, True, False])
     found = world.ledger.outstanding(lambda: next(looks))
     shards = [int(row["due_shard"]["S"]) for row in world.rows("NotificationTable")]

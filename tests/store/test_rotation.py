@@ -14,7 +14,8 @@ The end by the clock needs no cache to notice it. 30 s after the end nothing is 
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from types import SimpleNamespace
 from typing import Self

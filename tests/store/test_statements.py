@@ -3,7 +3,7 @@
 import gzip
 import io
 import tracemalloc
-from dataclasses import replace
+from copy import replace
 from datetime import date, timedelta
 from typing import Any, cast
 

@@ -18,4 +18,4 @@ What operators ask for, in settlectl and in the console alike:
 
 from settlement import collector
 
-collector.slow_down()  # until a door serves
+collector.pause()  # until a door serves

@@ -16,8 +16,7 @@ What is empty is left out. Source: DESIGN sections 5 and 6.
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypedDict, Unpack
 
 from settlement.keyring import Keyring, MasterSecretUnusable
 from settlement.signing import directory_signature
@@ -52,8 +51,7 @@ class AppContended(Exception):
     """Others wrote the app's secret versions before us, again and again; we wrote nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class SecretVersion:
+class SecretVersion(NamedTuple):
     """One version of an app's secret: derived from the master of `generation`, accepted until `retires_at_ms`."""
 
     version: int
@@ -61,8 +59,7 @@ class SecretVersion:
     retires_at_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class App:
+class App(NamedTuple):
     app_id: str
     name: str
     roles: frozenset[Role]

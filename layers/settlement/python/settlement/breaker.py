@@ -12,8 +12,8 @@ After an opening what was held is released at a growing pace: a receiver that ha
 and the neighbours do not feel it. Source: DESIGN section 4.
 """
 
-from dataclasses import dataclass, replace
-from typing import Final
+from copy import replace
+from typing import Final, NamedTuple
 
 FAILURES_TO_OPEN: Final = 5
 """In a row: no connection, no answer in time, 429 or 5xx. Any other answer shows that the receiver is there."""
@@ -35,8 +35,7 @@ LAST_PACE: Final = 50
 """Notifications released in one round, a second apart; each round doubles it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Breaker:
+class Breaker(NamedTuple):
     """One app's. Times in ms; 0 is never."""
 
     app_id: str

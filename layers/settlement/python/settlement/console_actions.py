@@ -12,7 +12,8 @@ reached stays as it was.
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from settlement.apps import App, AppContended, AppNotFound, AppRegistry, Status

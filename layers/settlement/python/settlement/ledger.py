@@ -29,7 +29,7 @@ import sys
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from settlement.breaker import PATIENCE_MS, Breaker
@@ -114,14 +114,13 @@ class BreakerDue(NamedTuple):
     due_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outstanding:
+class Outstanding(NamedTuple):
     """What is neither delivered nor dead, as the index has it; at least so much where the look was not `complete`."""
 
     complete: bool
     waiting: int
     """Pending and retrying."""
-    held: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int]
     """By app; only apps of which something is held."""
     oldest_notify_time_ms: int | None = None
     """When the oldest of all was settled; None where there is none."""

@@ -18,7 +18,7 @@ RotationRefused
 Source: DESIGN section 4.
 """
 
-from dataclasses import replace
+from copy import replace
 from typing import Final, Literal
 
 from settlement.apps import App, SecretVersion
