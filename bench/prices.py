@@ -1,8 +1,9 @@
 """List prices, as data: us-east-1, on demand, no free tier, in US dollars.
 
 AWS's price pages fill their tables in the browser and could not be read when this was written. On AS_OF the prices of
-DynamoDB, Lambda (arm64), SnapStart and SQS were compared with what public documents of 2025 and 2026 quote from them;
-those of API Gateway, WAF, X-Ray, CloudWatch and S3 were not. Look before a decision that hangs on a cent.
+DynamoDB, Lambda (arm64), SnapStart, SQS, API Gateway, WAF and CloudWatch were compared with what AWS's white papers and
+public documents of 2025 and 2026 quote from them; those of X-Ray, Secrets Manager and S3 were not. Look before a
+decision that hangs on a cent.
 """
 
 from typing import Final

@@ -15,7 +15,6 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
-from copy import replace
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -255,7 +254,7 @@ class World:
     def call(self, folder: str, body: Mapping[str, Any] | bytes, by: Authorization | str | None) -> Reply:
         """A POST to one of the two APIs, signed by `by` or carrying it as its Authorization."""
         sent = body if isinstance(body, bytes) else json_bytes(body)
-        authorization = by(replace(self.scene, now_ms=self.now_ms), sent) if callable(by) else by
+        authorization = by(copy.replace(self.scene, now_ms=self.now_ms), sent) if callable(by) else by
         headers = {"Content-Type": "application/json"}
         if authorization is not None:
             headers["Authorization"] = authorization
@@ -301,7 +300,7 @@ class World:
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
             if hasattr(module, "courier"):
-                vars(module)["courier"] = replace(module.courier, send=self._remembering(module.courier.send))
+                vars(module)["courier"] = copy.replace(module.courier, send=self._remembering(module.courier.send))
             self._modules[folder] = module
         return self._modules[folder]
 
@@ -412,7 +411,7 @@ class World:
 
     def change_app(self, app_id: str, **changes: Any) -> App:
         """Stores a fixture app with other fields; functions that are loaded know it after a cold start."""
-        app = replace(APPS[app_id], **changes)
+        app = copy.replace(APPS[app_id], **changes)
         client = clients.dynamodb()
         client.delete_item(TableName="AppTable", Key={"app_id": {"S": app_id}})
         AppRegistry(client, "AppTable").create(app, Keyring(clients.secrets_manager, MASTER_SECRET_ID))

@@ -15,3 +15,7 @@ What operators ask for, in settlectl and in the console alike:
     redelivery, draining (telling again); and the console's own: static_files (its page), console_endpoint (HTTP),
     console_messages, console_answers, console_errors, console_views (looks), console_actions (changes), seals
 """
+
+from settlement import collector
+
+collector.pause()  # until a door serves

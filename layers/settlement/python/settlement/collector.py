@@ -2,17 +2,21 @@
 
 A start makes a hundred thousand objects, nearly all of which stay: looking for garbage among them is a tenth of it, and
 so is each later look unless they are set aside. The few cycles that a start leaves behind are set aside with them.
-
-Importing this is the beginning of a start: door.py does so before all else, and nobody imports it who serves nothing.
 """
 
 import gc
+import os
 
-gc.disable()
+
+def pause() -> None:
+    """For the time of a function's start. Whoever else imports this package (settlectl, tests) starts no function, and
+    nobody would resume: there nothing is paused."""
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        gc.disable()
 
 
 def resume() -> None:
-    """The start is over: what it has made is looked at no more. Nothing, where the collector is at work."""
+    """What the start has made is looked at no more. Nothing, where nothing was paused."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

@@ -1,8 +1,5 @@
 """What every function is made of, whoever calls it: its settings, its apps and keys, its log, its metrics."""
 
-from settlement import collector
-
-# isort: split
 import os
 import random
 from collections.abc import Callable, Mapping
@@ -11,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from settlement import clients
+from settlement import clients, collector
 from settlement.apps import AppRegistry
 from settlement.keyring import Keyring
 from settlement.settings import Settings
