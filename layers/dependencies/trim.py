@@ -3,11 +3,13 @@
     python3.13 trim.py SITE SERVICE...
 
 - Of the services' descriptions the documentation goes; they lie unpacked. Every operation stays.
+- Of DynamoDB's kinds of values those stay that our tables have: for each value of an answer botocore looks for every
+  kind that it knows. To send another one is a KeyError; to read one gives {}.
 - endpoints.json, the same for all services and a tenth of a client's creation, keeps the services named.
 - amazon-roots.pem, beside botocore: Amazon's own root certificates out of botocore's bundle. A process that trusts five
   authorities makes its TLS context in a tenth of the time that 126 take. Without the file, clients use the bundle.
 
-A layer that skipped this works the same and starts later.
+A layer that skipped this works the same; it starts later and lists slower.
 """
 
 import gzip
@@ -26,6 +28,7 @@ AMAZON_ROOTS = {
     "Amazon Root CA 4",
     "Starfield Services Root Certificate Authority - G2",
 }
+STORED_KINDS = {"S", "N", "SS", "M", "L", "BOOL"}
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL)
 
 
@@ -49,6 +52,14 @@ def trim_descriptions(service: Path) -> None:
         description = json.loads(gzip.decompress(packed.read_bytes()))
         packed.with_suffix("").write_text(compact(without_documentation(description)), encoding="utf-8")
         packed.unlink()
+
+
+def trim_kinds(dynamodb: Path) -> None:
+    for path in dynamodb.glob("*/service-2.json"):
+        description = json.loads(path.read_text(encoding="utf-8"))
+        value = description["shapes"]["AttributeValue"]
+        value["members"] = {kind: shape for kind, shape in value["members"].items() if kind in STORED_KINDS}
+        path.write_text(compact(description), encoding="utf-8")
 
 
 def trim_endpoints(path: Path, services: list[str]) -> None:
@@ -84,6 +95,7 @@ def main(site: Path, services: list[str]) -> None:
     data = site / "botocore" / "data"
     for service in services:
         trim_descriptions(data / service)
+    trim_kinds(data / "dynamodb")
     trim_endpoints(data / "endpoints.json", services)
     roots = amazon_roots((site / "botocore" / "cacert.pem").read_text(encoding="utf-8"))
     (site / "amazon-roots.pem").write_text(roots, encoding="utf-8")

@@ -1,5 +1,6 @@
 """The dependencies layer's build step: what it takes out, and that a client does not miss it."""
 
+import ast
 import gzip
 import json
 import shutil
@@ -7,16 +8,22 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import botocore
 import botocore.session
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from settlement import clients
 
-TRIM = Path(__file__).parents[2] / "layers" / "dependencies" / "trim.py"
+ROOT = Path(__file__).parents[2]
+TRIM = ROOT / "layers" / "dependencies" / "trim.py"
+FUNCTIONS = ROOT / "functions"
 SERVICES = ("dynamodb", "s3", "secretsmanager", "sqs")
+STORED_KINDS = {"S", "N", "SS", "M", "L", "BOOL"}
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +51,50 @@ def test_a_description_keeps_every_operation_and_shape(site: Path, service: str)
     before = json.loads(gzip.decompress(whole.read_bytes()))
     after = json.loads((site / "botocore" / "data" / service / whole.parent.name / "service-2.json").read_text())
     assert after["operations"].keys() == before["operations"].keys()
-    assert {name: shape.get("members", {}).keys() for name, shape in after["shapes"].items()} == {
-        name: shape.get("members", {}).keys() for name, shape in before["shapes"].items()
-    }
+    kept = {name: set(shape.get("members", {})) for name, shape in before["shapes"].items()}
+    if service == "dynamodb":
+        kept["AttributeValue"] = STORED_KINDS
+    assert {name: set(shape.get("members", {})) for name, shape in after["shapes"].items()} == kept
     assert '"documentation":"' not in json.dumps(
         {name: part for name, part in after.items() if name != "clientContextParams"}, separators=(",", ":")
     )
+
+
+def test_the_functions_store_and_read_no_kind_that_the_layer_leaves_out() -> None:
+    every = {"S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL"}
+    found: set[str] = set()
+    for path in [*Path(clients.__file__).parent.glob("*.py"), *FUNCTIONS.rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Constant(value=str(word)) if word in every:
+                    found.add(word)
+    assert found == STORED_KINDS
+
+
+def test_a_row_of_trimmed_data_is_read_and_written_as_it_is_and_another_kind_is_refused(site: Path) -> None:
+    trimmed = botocore.session.Session()
+    trimmed.get_component("data_loader")._search_paths[:] = [str(site / "botocore" / "data")]
+    client: Any = trimmed.create_client(
+        "dynamodb", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b", config=clients._CONFIG
+    )
+    row = {
+        "text": {"S": "点"},
+        "number": {"N": "12.50"},
+        "set": {"SS": ["a", "b"]},
+        "map": {"M": {"inside": {"L": [{"BOOL": False}]}}},
+    }
+    sent: list[bytes] = []
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        sent.append(request.body)
+        raw = SimpleNamespace(stream=lambda **_: [json.dumps({"Attributes": {**row, "none": {"NULL": True}}}).encode()])
+        return AWSResponse(request.url, 200, HTTPHeaders(), raw)
+
+    client.meta.events.register("before-send.dynamodb.PutItem", answer)
+    assert client.put_item(TableName="t", Item=row)["Attributes"] == {**row, "none": {}}
+    assert json.loads(sent[0])["Item"] == row
+    with pytest.raises(KeyError, match="NULL"):
+        client.put_item(TableName="t", Item={"none": {"NULL": True}})
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "cn-north-1", "us-gov-west-1"])
