@@ -29,6 +29,10 @@ _INIT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)")
 _COUNTED = re.compile(r"I\s+refs:\s+([0-9,]+)")
 
 
+class NotListening(Exception):
+    """The runtime interface emulator did not come up on the ports that it was given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """One cold start: the imports, and with the first call."""
@@ -79,13 +83,13 @@ def cpu_of_a_start(contestant: Contestant, url: str) -> Start:
 def init_ms(contestant: Contestant, url: str, event: Mapping[str, Any]) -> float:
     """Lambda's init phase, as the runtime interface emulator measures it: wall time."""
     for _ in range(_TRIES - 1):
-        with suppress(TimeoutError):  # somebody else took a port in between
+        with suppress(NotListening):  # somebody else took a port in between
             return _init_ms(contestant, url, event)
     return _init_ms(contestant, url, event)
 
 
 def _init_ms(contestant: Contestant, url: str, event: Mapping[str, Any]) -> float:
-    """Raises TimeoutError where the emulator does not listen."""
+    """Raises NotListening."""
     ports = _free_ports()
     addresses = [f"127.0.0.1:{port}" for port in ports]
     environment = contestant.environment(url)
@@ -173,4 +177,4 @@ def _wait_for(port: int) -> None:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return
         pause.wait(0.02)
-    raise TimeoutError("the runtime interface emulator does not listen")
+    raise NotListening("the runtime interface emulator does not listen")
